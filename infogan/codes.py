@@ -1,0 +1,381 @@
+"""The latent code c of InfoGAN: which variables it has, how they are drawn, and how Q scores them.
+
+A code is written as a comma-separated list, one entry a variable:
+
+    cat:K[:p1/p2/…]      categorical with K values, equally likely unless probabilities are given
+    uniform[:low:high]   uniform on [low, high], −1 to 1 unless given
+    normal[:mean:std]    normal, 0 and 1 unless given
+
+and `4x` before an entry repeats it. The paper's MNIST code is `cat:10,uniform,uniform`. Variables are named
+c1, c2, … in order. All entropies and bounds are in nats.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+
+import minigrad as mg
+from infogan.errors import InputError
+from minigrad.nn import functional as F
+
+SYNTAX = "cat:K[:p1/p2/…], uniform[:low:high] or normal[:mean:std], with 4x in front to repeat"
+SIGMA_FLOOR = 0.1
+MOST_REPEATS = 1000
+LOG_2PI = math.log(2 * math.pi)
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """c ~ Cat(K, p). In G's input a one-hot row of width K; Q gives K logits."""
+
+    p: tuple[float, ...]
+    discrete: ClassVar[bool] = True
+
+    @property
+    def width(self) -> int:
+        """Columns in G's input, K."""
+        return len(self.p)
+
+    @property
+    def parameters(self) -> int:
+        """Columns Q gives for this variable: K logits."""
+        return len(self.p)
+
+    @property
+    def entropy(self) -> float:
+        """H(c) = −Σ p log p. No bound on I(c; x) can pass it."""
+        return -math.fsum(q * math.log(q) for q in self.p)
+
+    @property
+    def spec(self) -> str:
+        """The text that describes this variable."""
+        even = len(set(self.p)) == 1
+        return f"cat:{self.width}" + ("" if even else ":" + "/".join(repr(q) for q in self.p))
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """`n` one-hot rows, (n, K) float32."""
+        return self.one_hot(rng.choice(self.width, size=n, p=self.p))
+
+    def one_hot(self, values: np.ndarray) -> np.ndarray:
+        """Category numbers (n,) as rows (n, K) float32."""
+        return np.eye(self.width, dtype=np.float32)[values]
+
+    def log_prob(self, c: np.ndarray) -> np.ndarray:
+        """log P(c) of one-hot rows (n, K): (n,) float64."""
+        return np.log(np.asarray(self.p))[np.asarray(c).argmax(axis=1)]
+
+    def log_q(self, parameters: mg.Tensor, c: mg.Tensor) -> mg.Tensor:
+        """log Q(c|x) = log softmax(logits)[c], differentiable: (n,)."""
+        return (F.log_softmax(parameters, dim=1) * c).sum(1)
+
+    def bound(self, parameters: np.ndarray, c: np.ndarray) -> float:
+        """E log Q(c|x) + H(c) over a batch of plain arrays: nats, at most `entropy`."""
+        chosen = (_log_softmax(parameters) * c).sum(axis=1)
+        return float(chosen.mean()) + self.entropy
+
+    def posterior(self, parameters: np.ndarray) -> np.ndarray:
+        """Q(c|x) as probabilities: (n, K) float64, rows sum to 1."""
+        return np.exp(_log_softmax(parameters))
+
+    def column(self, name: str, value: float) -> np.ndarray:
+        """The row of G's input that fixes this variable at category `value`: (K,) float32."""
+        if value != int(value) or not 0 <= value < self.width:
+            raise InputError(f"{name}: no category {value:g}: they are 0 to {self.width - 1}")
+        return self.one_hot(np.asarray(int(value)))
+
+
+class _Continuous:
+    """A real variable, one column of G's input, which Q describes by a Gaussian.
+
+    Q gives the mean μ; the deviation σ is `sigma`, or with `sigma=None` learned as `floor` + softplus(s) from
+    a second column s. The floor is needed because the gradient of (c − μ)²/2σ² grows without limit as σ → 0.
+
+    H(c) of a continuous variable is a differential entropy: it is no ceiling for the bound. With σ fixed at 1
+    the bound cannot pass H(c) − ½ log 2π (−0.226 for Unif(−1, 1)).
+    """
+
+    sigma: float | None
+    floor: float
+    discrete: ClassVar[bool] = False
+    width: ClassVar[int] = 1
+
+    @property
+    def parameters(self) -> int:
+        """Columns Q gives for this variable: μ, and s where σ is learned."""
+        return 1 if self.sigma is not None else 2
+
+    @property
+    def entropy(self) -> float:
+        """H(c), a differential entropy."""
+        raise NotImplementedError
+
+    @property
+    def limit(self) -> float:
+        """The largest value the trained bound can take: H(c) − ½ log 2πσ², at the smallest σ allowed."""
+        return self.entropy - 0.5 * LOG_2PI - math.log(self.floor if self.sigma is None else self.sigma)
+
+    def log_q(self, parameters: mg.Tensor, c: mg.Tensor) -> mg.Tensor:
+        """log N(c; μ, σ²) = −½ ((c − μ)/σ)² − log σ − ½ log 2π, differentiable: (n,)."""
+        residual = c[:, 0] - parameters[:, 0]
+        if self.sigma is not None:
+            return -0.5 * (residual / self.sigma) ** 2 - (math.log(self.sigma) + 0.5 * LOG_2PI)
+        sigma = F.softplus(parameters[:, 1]) + self.floor
+        return -0.5 * (residual / sigma) ** 2 - sigma.log() - 0.5 * LOG_2PI
+
+    def residual(self, parameters: np.ndarray, c: np.ndarray) -> float:
+        """The fitted deviation √E(c − μ)² over a batch of plain arrays, in units of c."""
+        error = np.asarray(c[:, 0], np.float64) - np.asarray(parameters[:, 0], np.float64)
+        return float(np.sqrt(np.mean(error**2)))
+
+    def bound(self, parameters: np.ndarray, c: np.ndarray) -> float:
+        """E log N(c; μ, σ̂²) + H(c) with the one σ̂ that fits the batch best: −½ log 2πe σ̂² + H(c), nats."""
+        fitted = max(self.residual(parameters, c), float(np.finfo(np.float32).tiny))
+        return self.entropy - math.log(fitted) - 0.5 * (LOG_2PI + 1)
+
+    def posterior(self, parameters: np.ndarray) -> np.ndarray:
+        """Mean and deviation of Q(c|x): (n, 2) float64."""
+        parameters = np.asarray(parameters, np.float64)
+        if self.sigma is not None:
+            sigma = np.full(len(parameters), self.sigma)
+        else:
+            sigma = np.logaddexp(0, parameters[:, 1]) + self.floor
+        return np.stack([parameters[:, 0], sigma], axis=1)
+
+    def column(self, name: str, value: float) -> np.ndarray:
+        """The entry of G's input that fixes this variable at `value`: (1,) float32."""
+        if not math.isfinite(value):
+            raise InputError(f"{name}: {value} is not a finite number")
+        return np.asarray([value], np.float32)
+
+
+@dataclass(frozen=True)
+class Uniform(_Continuous):
+    """c ~ Unif(low, high), written to G as the value itself."""
+
+    low: float = -1.0
+    high: float = 1.0
+    sigma: float | None = 1.0
+    floor: float = SIGMA_FLOOR
+
+    @property
+    def entropy(self) -> float:
+        """H(c) = log(high − low): a differential entropy, no ceiling."""
+        return math.log(self.high - self.low)
+
+    @property
+    def spec(self) -> str:
+        """The text that describes this variable."""
+        return "uniform" if (self.low, self.high) == (-1, 1) else f"uniform:{self.low!r}:{self.high!r}"
+
+    @property
+    def sweep(self) -> tuple[float, float]:
+        """The range a traversal goes through."""
+        return self.low, self.high
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """`n` values, (n, 1) float32."""
+        return rng.uniform(self.low, self.high, (n, 1)).astype(np.float32)
+
+    def log_prob(self, c: np.ndarray) -> np.ndarray:
+        """log P(c) of values (n, 1): −log(high − low) inside, −∞ outside: (n,) float64."""
+        value = np.asarray(c, np.float64)[:, 0]
+        return np.where((value >= self.low) & (value <= self.high), -self.entropy, -np.inf)
+
+
+@dataclass(frozen=True)
+class Normal(_Continuous):
+    """c ~ N(mean, std²), written to G as the value itself."""
+
+    mean: float = 0.0
+    std: float = 1.0
+    sigma: float | None = 1.0
+    floor: float = SIGMA_FLOOR
+
+    @property
+    def entropy(self) -> float:
+        """H(c) = ½ log 2πe std²: a differential entropy, no ceiling."""
+        return 0.5 * (LOG_2PI + 1) + math.log(self.std)
+
+    @property
+    def spec(self) -> str:
+        """The text that describes this variable."""
+        return "normal" if (self.mean, self.std) == (0, 1) else f"normal:{self.mean!r}:{self.std!r}"
+
+    @property
+    def sweep(self) -> tuple[float, float]:
+        """The range a traversal goes through: two deviations to each side."""
+        return self.mean - 2 * self.std, self.mean + 2 * self.std
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """`n` values, (n, 1) float32."""
+        return rng.normal(self.mean, self.std, (n, 1)).astype(np.float32)
+
+    def log_prob(self, c: np.ndarray) -> np.ndarray:
+        """log P(c) of values (n, 1): (n,) float64."""
+        standard = (np.asarray(c, np.float64)[:, 0] - self.mean) / self.std
+        return -0.5 * standard**2 - math.log(self.std) - 0.5 * LOG_2PI
+
+
+Variable: TypeAlias = Categorical | Uniform | Normal
+
+
+class Code:
+    """Several independent variables c1, c2, …: one matrix in G's input, one matrix of parameters from Q.
+
+    `columns[i]` are the columns of variable i in c, `outputs[i]` its columns in what Q gives.
+    """
+
+    def __init__(self, variables: Sequence[Variable]) -> None:
+        if not variables:
+            raise InputError(f"codes: at least one variable is needed: {SYNTAX}")
+        self.variables = tuple(variables)
+        self.names = [f"c{i}" for i in range(1, len(self.variables) + 1)]
+        self.columns = _slices([v.width for v in self.variables])
+        self.outputs = _slices([v.parameters for v in self.variables])
+        self.width = self.columns[-1].stop
+        self.parameters = self.outputs[-1].stop
+
+    @classmethod
+    def parse(cls, text: str, *, sigma: float | None = 1.0, floor: float = SIGMA_FLOOR) -> Code:
+        """The code that `text` describes; `sigma` is Q's deviation for continuous variables (`None`: learned).
+
+        Raises `InputError`, in one line that says what would be right.
+        """
+        return cls([v for entry in text.split(",") for v in _parse_entry(entry.strip(), sigma, floor)])
+
+    @property
+    def spec(self) -> str:
+        """The text that describes this code."""
+        return ",".join(v.spec for v in self.variables)
+
+    @property
+    def entropy(self) -> list[float]:
+        """H(c) of each variable."""
+        return [v.entropy for v in self.variables]
+
+    def __len__(self) -> int:
+        return len(self.variables)
+
+    def __getitem__(self, index: int | str) -> Variable:
+        """A variable by its place or by its name."""
+        return self.variables[self.index(index) if isinstance(index, str) else index]
+
+    def __iter__(self) -> Iterator[Variable]:
+        return iter(self.variables)
+
+    def __repr__(self) -> str:
+        return f"Code({self.spec!r})"
+
+    def index(self, name: str) -> int:
+        """The place of the variable called `name`. Raises `InputError` for a name that is not there."""
+        if name not in self.names:
+            raise InputError(f"no code {name!r}: this run has {', '.join(self.names)}")
+        return self.names.index(name)
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """`n` draws of c ~ P(c): (n, width) float32."""
+        return np.concatenate([v.sample(rng, n) for v in self.variables], axis=1)
+
+    def fix(self, c: np.ndarray, name: str, value: float) -> np.ndarray:
+        """A copy of `c` with the variable `name` at `value` (for a category, its number) in every row."""
+        i = self.index(name)
+        c = c.copy()
+        c[:, self.columns[i]] = self.variables[i].column(name, value)
+        return c
+
+    def log_prob(self, c: np.ndarray) -> np.ndarray:
+        """log P(c) of rows (n, width): (n,) float64, the variables being independent."""
+        parts = [v.log_prob(c[:, s]) for v, s in zip(self.variables, self.columns, strict=True)]
+        return np.sum(parts, axis=0)
+
+    def log_q(self, parameters: mg.Tensor, c: mg.Tensor) -> list[mg.Tensor]:
+        """log Q(c|x) of each variable, differentiable: (n,) each."""
+        return [
+            v.log_q(parameters[:, o], c[:, s])
+            for v, o, s in zip(self.variables, self.outputs, self.columns, strict=True)
+        ]
+
+    def bound(self, parameters: np.ndarray, c: np.ndarray) -> list[float]:
+        """The variational bound of each variable over a batch of arrays, H(c) included, σ fitted: nats."""
+        return [
+            v.bound(parameters[:, o], c[:, s])
+            for v, o, s in zip(self.variables, self.outputs, self.columns, strict=True)
+        ]
+
+    def posterior(self, parameters: np.ndarray) -> dict[str, np.ndarray]:
+        """What Q says of each variable by name: probabilities (n, K), or mean and deviation (n, 2)."""
+        return {
+            name: v.posterior(parameters[:, o])
+            for name, v, o in zip(self.names, self.variables, self.outputs, strict=True)
+        }
+
+
+def _slices(widths: list[int]) -> list[slice]:
+    ends = list(accumulate(widths))
+    return [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    logits = np.asarray(logits, np.float64)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def _parse_entry(entry: str, sigma: float | None, floor: float) -> list[Variable]:
+    repeat = re.fullmatch(r"(\d+)x(.*)", entry)
+    count = int(repeat[1]) if repeat else 1
+    if not 1 <= count <= MOST_REPEATS:
+        raise InputError(f"codes: {entry!r} repeats {count} times: write 1 to {MOST_REPEATS}")
+    kind, *values = (repeat[2] if repeat else entry).split(":")
+    if kind == "cat":
+        return [_categorical(entry, values)] * count
+    if kind in ("uniform", "normal"):
+        return [_continuous(entry, kind, values, sigma, floor)] * count
+    raise InputError(f"codes: {entry!r} is no code: write {SYNTAX}")
+
+
+def _categorical(entry: str, values: list[str]) -> Categorical:
+    if not 1 <= len(values) <= 2 or not re.fullmatch(r"\d+", values[0]) or int(values[0]) < 2:
+        raise InputError(f"codes: {entry!r} needs a number of categories of 2 or more: write cat:10")
+    k = int(values[0])
+    if len(values) == 1:
+        return Categorical((1 / k,) * k)
+    p = [_number(entry, v) for v in values[1].split("/")]
+    if len(p) != k:
+        raise InputError(f"codes: {entry!r} gives {len(p)} probabilities for {k} categories: give {k}")
+    if min(p) <= 0 or abs(sum(p) - 1) > 1e-6:
+        raise InputError(
+            f"codes: probabilities in {entry!r} sum to {sum(p):g}: all must be above 0, the sum 1"
+        )
+    return Categorical(tuple(q / math.fsum(p) for q in p))
+
+
+def _continuous(entry: str, kind: str, values: list[str], sigma: float | None, floor: float) -> Variable:
+    example = "uniform:-1:1" if kind == "uniform" else "normal:0:1"
+    if len(values) not in (0, 2):
+        raise InputError(f"codes: {entry!r} needs two numbers or none: write {example}")
+    numbers = [_number(entry, v) for v in values]
+    if kind == "uniform":
+        if numbers and not numbers[0] < numbers[1]:
+            raise InputError(f"codes: {entry!r} has no room between its ends: write {example}")
+        return Uniform(*numbers, sigma=sigma, floor=floor)
+    if numbers and not numbers[1] > 0:
+        raise InputError(f"codes: the deviation of {entry!r} must be above 0: write {example}")
+    return Normal(*numbers, sigma=sigma, floor=floor)
+
+
+def _number(entry: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"codes: {text!r} in {entry!r} is not a finite number")
+    return value
