@@ -244,7 +244,7 @@ class Code:
 
     @classmethod
     def parse(cls, text: str, *, sigma: float | None = 1.0, floor: float = SIGMA_FLOOR) -> Code:
-        """The code that `text` describes; `sigma` is Q's deviation for continuous variables (`None`: learned).
+        """The code `text` describes; `sigma` is Q's deviation for its continuous variables (`None`: learned).
 
         Raises `InputError`, in one line that says what would be right.
         """

@@ -20,7 +20,7 @@ class InfoganError(Exception):
 
 
 class InputError(InfoganError):
-    """Something given cannot be used: the line names the file or field, what is wrong, what would be right."""
+    """What was given cannot be used: the line names the file or field, what is wrong, what would be right."""
 
     exit_status = 2
 

@@ -1,0 +1,171 @@
+"""Every setting of a run, checked as it comes in, and the presets of the paper.
+
+`Config` is what `config.json` in a run's folder holds and what `infogan train --set field=value` changes;
+`infogan train --fields` prints the table of fields from the descriptions here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from infogan.codes import Code
+from infogan.errors import InputError
+
+FILE = "config.json"
+ENVIRONMENT = "environment"
+"""The key of `config.json` under which the program notes where the run was made; no field of `Config`."""
+
+
+class Config(BaseModel):
+    """All fields of a run; those not given keep the values of the paper's MNIST experiment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    preset: str = Field("auto", description="networks: mnist (28×28 grey), or auto, the same for any size")
+    data: str = Field("mnist-5k", description="mnist-5k, a folder of IDX files, or an .npz with images")
+    image_size: int = Field(28, ge=8, le=512, multiple_of=4, description="height and width of a picture")
+    channels: Literal[1, 3] = Field(1, description="1 grey, 3 colour")
+    codes: str = Field("cat:10,uniform,uniform", description="the latent code c, one entry a variable")
+    noise: int = Field(62, ge=0, le=4096, description="entries of z, the incompressible noise, Unif(−1, 1)")
+    sigma: Literal["fixed", "learned"] = Field("fixed", description="deviation of Q for continuous codes")
+    sigma_floor: float = Field(0.1, gt=0, description="what a learned σ cannot fall below")
+    objective: Literal["infogan", "gan"] = Field("infogan", description="gan: no information term")
+    lambda_categorical: float = Field(1.0, ge=0, description="λ of categorical codes")
+    lambda_continuous: float = Field(1.0, ge=0, description="λ of continuous codes")
+    steps: int = Field(5000, ge=1, description="updates: each one step of D and Q, then one of G")
+    batch_size: int = Field(128, ge=2, description="pictures in a batch, real and generated alike")
+    learning_rate_d: float = Field(2e-4, gt=0, description="Adam's step for D and Q")
+    learning_rate_g: float = Field(1e-3, gt=0, description="Adam's step for G")
+    beta1: float = Field(0.5, ge=0, lt=1, description="Adam's β1")
+    beta2: float = Field(0.999, ge=0, lt=1, description="Adam's β2")
+    leaky_slope: float = Field(0.1, ge=0, lt=1, description="of D and Q: 0.1 in the paper, 0.01 in its code")
+    generator_dense: int = Field(1024, ge=1, description="width of G's first layer")
+    generator_channels: tuple[int, int] = Field((128, 64), description="maps G up-convolves from")
+    trunk_channels: tuple[int, int] = Field((64, 128), description="maps of the convolutions of D and Q")
+    trunk_dense: int = Field(1024, ge=1, description="width of the last layer that D and Q share")
+    q_dense: int = Field(128, ge=1, description="width of Q's own layer")
+    seed: int = Field(0, ge=0, lt=2**63, description="decides weights, data order, noise and codes")
+    log_every: int = Field(10, ge=1, description="updates a line of metrics.jsonl")
+    sample_every: int = Field(500, ge=1, description="updates between two grids of samples")
+    checkpoint_every: int = Field(500, ge=1, description="updates between two checkpoints")
+
+    @field_validator("codes")
+    @classmethod
+    def _codes_parse(cls, text: str) -> str:
+        try:
+            return Code.parse(text).spec
+        except InputError as error:
+            raise ValueError(error.message.removeprefix("codes: ")) from None
+
+    @field_validator("generator_channels", "trunk_channels", mode="before")
+    @classmethod
+    def _pair(cls, value: Any) -> Any:
+        return value.split(",") if isinstance(value, str) else value
+
+    @field_validator("generator_channels", "trunk_channels")
+    @classmethod
+    def _above_zero(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if min(value) < 1:
+            raise ValueError("both numbers must be 1 or more")
+        return value
+
+    @model_validator(mode="after")
+    def _preset_fits(self) -> Config:
+        if self.preset not in PRESETS:
+            raise ValueError(f"preset {self.preset!r} is not there: choose {' or '.join(PRESETS)}")
+        wrong = [f for f, v in PRESETS[self.preset].items() if f in STRUCTURE and getattr(self, f) != v]
+        if wrong:
+            right, given = PRESETS[self.preset][wrong[0]], getattr(self, wrong[0])
+            raise ValueError(f"preset {self.preset} has {wrong[0]} {right}, not {given}: use preset auto")
+        return self
+
+    @property
+    def code(self) -> Code:
+        """The latent code these fields describe."""
+        return Code.parse(self.codes, sigma=None if self.sigma == "learned" else 1.0, floor=self.sigma_floor)
+
+    @property
+    def weights(self) -> list[float]:
+        """λ of each variable of the code."""
+        return [self.lambda_categorical if v.discrete else self.lambda_continuous for v in self.code]
+
+
+STRUCTURE = ("image_size", "channels")
+"""Fields of a preset that are its identity: another value is an error, not an override."""
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "auto": {},
+    "mnist": {"image_size": 28, "channels": 1},
+}
+"""What each preset sets; all else is the default."""
+
+RESUMABLE = ("steps", "log_every", "sample_every", "checkpoint_every")
+"""Fields that a resumed run may change."""
+
+
+def make(settings: Mapping[str, Any]) -> Config:
+    """A `Config` from some of its fields, those of the preset filled in.
+
+    Raises `InputError`, in one line that names the field and what would be right.
+    """
+    unknown = [field for field in settings if field not in Config.model_fields]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], Config.model_fields, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "see infogan train --fields"
+        raise InputError(f"unknown field {unknown[0]!r}: {hint}")
+    preset = PRESETS.get(str(settings.get("preset", "auto")), {})
+    try:
+        return Config(**{**preset, **settings})
+    except ValidationError as error:
+        raise InputError(_in_one_line(error)) from None
+
+
+def write(config: Config, environment: Mapping[str, Any], path: Path) -> None:
+    """Write all fields, and where the run is made under `"environment"`, as JSON to `path`."""
+    content = {**config.model_dump(mode="json"), ENVIRONMENT: dict(environment)}
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read(run_dir: str | Path) -> tuple[Config, dict[str, Any]]:
+    """The fields in a run's `config.json`, and what it notes of where the run was made.
+
+    Raises `InputError` where the folder holds no run or the file is damaged.
+    """
+    path = Path(run_dir) / FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        environment = content.pop(ENVIRONMENT)
+    except FileNotFoundError:
+        raise InputError(
+            f"{run_dir} holds no run: {FILE} is missing; infogan train --out makes one"
+        ) from None
+    except NotADirectoryError:
+        raise InputError(f"{run_dir} is a file: give the folder of a run") from None
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise InputError(f"{path} is damaged: it is not the JSON that infogan train wrote") from None
+    try:
+        return make(content), environment
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}") from None
+
+
+def describe() -> Iterator[tuple[str, str, str]]:
+    """Name, default and meaning of every field."""
+    for name, field in Config.model_fields.items():
+        default = field.default
+        text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+        yield name, text, field.description or ""
+
+
+def _in_one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    message = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return message
+    return f"{first['loc'][0]}: {message[:1].lower() + message[1:]}, got {first['input']!r}"
