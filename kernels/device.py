@@ -7,6 +7,7 @@ between host and device, and each is counted.
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -119,6 +120,18 @@ def add_at(x: Array, index: Any, values: Array) -> None:
         import cupyx
 
         cupyx.scatter_add(x, index, values)
+
+
+def erf(x: Array) -> Array:
+    """The error function: SciPy's where it is installed, else the standard library's element by element."""
+    if device_of(x) == "cuda":
+        from cupyx.scipy import special
+    else:
+        try:
+            from scipy import special
+        except ImportError:
+            return np.vectorize(math.erf, otypes=[x.dtype])(x)
+    return special.erf(x)
 
 
 def own(x: Array) -> Array:
