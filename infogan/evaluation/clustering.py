@@ -30,7 +30,7 @@ def hungarian(table: np.ndarray) -> tuple[float, list[int | None]]:
 
 
 def majority(table: np.ndarray) -> float:
-    """Accuracy where each category stands for its most frequent class, several for one if need be (purity)."""
+    """Accuracy where each category stands for its most frequent class: several may share one (purity)."""
     return float(table.max(axis=1).sum() / table.sum())
 
 

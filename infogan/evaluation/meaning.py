@@ -33,7 +33,7 @@ def effect(sweeps: np.ndarray, spread: float) -> float:
 
 
 def within_class_deviation(values: np.ndarray, labels: np.ndarray) -> float:
-    """√ of the mean squared distance of `values` (N,) from the mean of their class; NaN values are left out."""
+    """√ of the mean squared distance of `values` (N,) from the mean of their class, NaN left out."""
     known = np.isfinite(values)
     values, labels = values[known], labels[known]
     totals = np.bincount(labels, weights=values)

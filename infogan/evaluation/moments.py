@@ -46,7 +46,7 @@ def stroke(images: np.ndarray) -> np.ndarray:
 
 
 def _skeleton_length(shapes: np.ndarray) -> np.ndarray:
-    """Length of each skeleton: steps between neighbouring pixels, √2 for diagonal ones, and half a pixel a end.
+    """Length of each skeleton: steps between neighbouring pixels, √2 for diagonal ones, half a pixel an end.
 
     Steps rather than pixels are counted so that a line's length, and with it the thickness, does not depend
     on its direction. A diagonal step beside a corner pixel is no step of its own.
