@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from infogan.codes import Code
 from infogan.errors import InputError
+from minigrad import serialize
 
 FILE = "config.json"
 ENVIRONMENT = "environment"
@@ -105,7 +106,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """What each preset sets; all else is the default."""
 
-RESUMABLE = ("steps", "log_every", "sample_every", "checkpoint_every")
+RESUMABLE = ("steps", "data", "log_every", "sample_every", "checkpoint_every")
 """Fields that a resumed run may change."""
 
 
@@ -129,7 +130,7 @@ def make(settings: Mapping[str, Any]) -> Config:
 def write(config: Config, environment: Mapping[str, Any], path: Path) -> None:
     """Write all fields, and where the run is made under `"environment"`, as JSON to `path`."""
     content = {**config.model_dump(mode="json"), ENVIRONMENT: dict(environment)}
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    serialize.write_atomically(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def read(run_dir: str | Path) -> tuple[Config, dict[str, Any]]:

@@ -1,0 +1,91 @@
+"""`metrics.jsonl`: one JSON object a line, the means over the updates since the line before.
+
+`step`; `images` (real pictures seen); `seconds` (since the start of the run, interruptions left out);
+`step_ms` (median of those updates); `loss_d` = −V(D, G), `loss_g` = −E log D(G), `info_loss` = −λ L_I as
+trained; by code, in nats and with H(c) included: `bound` (σ fitted), `bound_trained` (σ of the objective),
+`entropy`; `L_I`, the sum of `bound_trained`; `residual`, √E(c − μ)² of continuous codes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from infogan.codes import Code
+from infogan.update import Measured
+from minigrad import serialize
+
+FILE = "metrics.jsonl"
+
+
+def line(
+    code: Code, measured: list[Measured], *, step: int, images: int, seconds: float, step_ms: float
+) -> dict[str, Any]:
+    """The object for the updates `measured`, the last of which was update `step`."""
+    rows = [asdict(m) for m in measured]
+    mean = {key: np.mean([row[key] for row in rows], axis=0).tolist() for key in rows[0]}
+    continuous = [name for name, v in zip(code.names, code, strict=True) if not v.discrete]
+    return {
+        "step": step,
+        "images": images,
+        "seconds": round(seconds, 3),
+        "step_ms": round(step_ms, 3),
+        "loss_d": mean["loss_d"],
+        "loss_g": mean["loss_g"],
+        "bound": dict(zip(code.names, mean["bound"], strict=True)),
+        "bound_trained": dict(zip(code.names, mean["bound_trained"], strict=True)),
+        "entropy": dict(zip(code.names, code.entropy, strict=True)),
+        "L_I": float(np.sum(mean["bound_trained"])),
+        "info_loss": mean["info_loss"],
+        "residual": dict(zip(continuous, mean["residual"], strict=True)),
+    }
+
+
+def append(run_dir: Path, content: dict[str, Any]) -> None:
+    """Add a line, and hand it to the system at once; on an error (a full disk) the file is as it was."""
+    rest = memoryview((json.dumps(content, ensure_ascii=False) + "\n").encode())
+    with (run_dir / FILE).open("ab", buffering=0) as file:
+        length = file.tell()
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError:
+            file.truncate(length)
+            raise
+
+
+def flush(run_dir: Path) -> None:
+    """Make the lines durable before a checkpoint is written that counts on them."""
+    path = run_dir / FILE
+    if path.exists():
+        with path.open("ab") as file:
+            os.fsync(file.fileno())
+
+
+def read(run_dir: str | Path) -> list[dict[str, Any]]:
+    """Every whole line of a run, oldest first; what a killed process left half-written is passed over."""
+    path = Path(run_dir) / FILE
+    if not path.exists():
+        return []
+    whole = path.read_bytes().rpartition(b"\n")[0]
+    return [json.loads(text) for text in whole.splitlines()]
+
+
+def cut_back(run_dir: Path, step: int) -> None:
+    """Drop every line after update `step`, and what is no line; a kill leaves the old file or the new one."""
+    path = run_dir / FILE
+    if path.exists():
+        kept = [text for text in path.read_bytes().splitlines(keepends=True) if _up_to(step, text)]
+        serialize.write_atomically(path, b"".join(kept))
+
+
+def _up_to(step: int, text: bytes) -> bool:
+    try:
+        return text.endswith(b"\n") and json.loads(text)["step"] <= step
+    except (ValueError, KeyError, TypeError):
+        return False

@@ -1,0 +1,191 @@
+"""Before the first update: settings, data, device and folder, checked so that nothing is begun in vain."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import infogan.config
+import kernels
+from infogan import checkpoints, record
+from infogan.config import Config
+from infogan.data import Dataset
+from infogan.data import load as load_data
+from infogan.errors import InputError
+from infogan.training import Trainer
+from kernels import device as devices
+
+LIBRARIES = ("infogan", "numpy", "numba", "scipy", "safetensors", "cupy-cuda12x", "cupy-cuda13x")
+
+
+def choose_backend(
+    device: str = "cpu",
+    threads: int | None = None,
+    kernel_names: str | None = None,
+    kernel_file: str | None = None,
+) -> None:
+    """Set the device's threads and kernels for this process. Raises `InputError` for what is not there."""
+    try:
+        devices.module(device)
+        if threads is not None:
+            kernels.set_num_threads(threads)
+        if kernel_file is not None:
+            kernels.use(**kernels.load_kernel_file(kernel_file))
+        if kernel_names is not None:
+            kernels.use(**kernels.parse_kernels(kernel_names))
+    except (devices.DeviceError, kernels.KernelError, ValueError) as error:
+        raise InputError(str(error)) from None
+
+
+def new_run(settings: Mapping[str, Any], run_dir: Path, device: str, kernel_file: str | None) -> Trainer:
+    """A run from its beginning, its `config.json` written.
+
+    Raises `InputError`, before anything is written, where settings, data and folder do not fit together.
+    """
+    _refuse_another_run(run_dir)
+    config = infogan.config.make(settings)
+    data = load_data(config.data)
+    config = infogan.config.make({**_of_pictures(data), "data": _lasting(config.data), **_given(settings)})
+    _check_pictures(config, data)
+    trainer = Trainer(config, data, device)
+    _write_config(trainer, run_dir, kernel_file)
+    return trainer
+
+
+def resumed_run(
+    settings: Mapping[str, Any],
+    run_dir: Path,
+    device: str,
+    kernel_file: str | None,
+    say: Callable[[str], None] = print,
+) -> Trainer:
+    """A run from its newest whole checkpoint, `metrics.jsonl` cut back to it; from its beginning if it has none.
+
+    Raises `InputError` if `settings` would change what a run cannot change on its way.
+    """
+    for leftover in [*run_dir.glob(".*.tmp"), *run_dir.glob("*/.*.tmp")]:
+        leftover.unlink()
+    if not (run_dir / infogan.config.FILE).exists():
+        say(f"{run_dir} holds no run yet: starting one")
+        return new_run(settings, run_dir, device, kernel_file)
+    config = _with_changes(infogan.config.read(run_dir)[0], settings, run_dir)
+    data = load_data(config.data)
+    _check_pictures(config, data)
+    trainer = Trainer(config, data, device)
+    if checkpoints.exist(run_dir):
+        trainer.restore(checkpoints.latest(run_dir))
+    record.cut_back(run_dir, trainer.step)
+    _write_config(trainer, run_dir, kernel_file)
+    say(f"going on after update {trainer.step:,} of {config.steps:,}")
+    return trainer
+
+
+def describe(trainer: Trainer) -> str:
+    """Data, count, size, device, kernels and updates to come, in one line."""
+    config, data = trainer.config, trainer.data
+    size = "×".join(str(n) for n in (*data.images.shape[2:], data.images.shape[1]))
+    used = kernels.chosen(trainer.device)
+    names = sorted(set(used.values()))
+    shown = names[0] if len(names) == 1 else ",".join(f"{op}={name}" for op, name in used.items())
+    return (
+        f"{data.name}: {len(data):,} pictures of {size} | "
+        f"{trainer.device}, {kernels.get_num_threads()} threads, kernels {shown} | {config.steps - trainer.step:,} updates of {config.batch_size} pictures, "
+        f"{config.objective}, code {config.codes}, seed {config.seed}"
+    )
+
+
+def _refuse_another_run(run_dir: Path) -> None:
+    if run_dir.exists() and not run_dir.is_dir():
+        raise InputError(f"--out {run_dir} is a file: give a folder")
+    if (
+        (run_dir / infogan.config.FILE).exists()
+        or (run_dir / record.FILE).exists()
+        or checkpoints.exist(run_dir)
+    ):
+        raise InputError(
+            f"--out {run_dir} holds another run: go on with it by --resume, or give another folder"
+        )
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in settings.items() if field != "data"}
+
+
+def _lasting(data: str) -> str:
+    """A path so written that it is found from another working directory too; a name as it is."""
+    path = Path(data).expanduser()
+    return str(path.resolve()) if path.exists() and data != Config.model_fields["data"].default else data
+
+
+def _of_pictures(data: Dataset) -> dict[str, Any]:
+    """The fields that the pictures themselves decide."""
+    _, channels, height, width = data.images.shape
+    if height != width:
+        raise InputError(f"data {data.name}: pictures are {height}×{width}: square ones are needed")
+    return {"image_size": height, "channels": channels}
+
+
+def _check_pictures(config: Config, data: Dataset) -> None:
+    for field, found in _of_pictures(data).items():
+        if getattr(config, field) != found:
+            raise InputError(f"{field}: {getattr(config, field)} was asked for, but {data.name} has {found}")
+    if config.batch_size > len(data):
+        raise InputError(
+            f"batch_size: {config.batch_size} is more than the {len(data)} pictures of {data.name}: give fewer"
+        )
+
+
+def _with_changes(config: Config, settings: Mapping[str, Any], run_dir: Path) -> Config:
+    changed = infogan.config.make({**config.model_dump(), **settings})
+    if "data" in settings:
+        changed = infogan.config.make({**changed.model_dump(), "data": _lasting(changed.data)})
+    for field in settings:
+        if field not in infogan.config.RESUMABLE and getattr(changed, field) != getattr(config, field):
+            raise InputError(
+                f"{field}: the run in {run_dir} has {getattr(config, field)!r}; "
+                f"a resumed run can change only {', '.join(infogan.config.RESUMABLE)}"
+            )
+    return changed
+
+
+def _write_config(trainer: Trainer, run_dir: Path, kernel_file: str | None) -> None:
+    run_dir.mkdir(parents=True, exist_ok=True)
+    infogan.config.write(trainer.config, _environment(trainer, kernel_file), run_dir / infogan.config.FILE)
+
+
+def _environment(trainer: Trainer, kernel_file: str | None) -> dict[str, Any]:
+    """Where the run is made and on what data: noted, never read back."""
+    data = trainer.data
+    return {
+        "versions": {"python": platform.python_version(), **_versions()},
+        "platform": platform.platform(),
+        "device": trainer.device,
+        "threads": kernels.get_num_threads(),
+        "kernels": kernels.chosen(trainer.device),
+        "kernel_file": None if kernel_file is None else _fingerprint(Path(kernel_file)),
+        "data": {
+            "name": data.name,
+            "split": data.split,
+            "count": len(data),
+            "shape": list(data.images.shape[1:]),
+            "sha256": data.sha256,
+        },
+    }
+
+
+def _fingerprint(path: Path) -> dict[str, str]:
+    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for library in LIBRARIES:
+        try:
+            found[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

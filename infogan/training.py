@@ -1,0 +1,309 @@
+"""The training of a run: data order, noise, logging, checkpoints, exact resume.
+
+Nothing random outlives an update: the noise of update t and the order of epoch e are drawn from
+`minigrad.random.stream` keyed by the seed, a purpose and t or e. A run therefore goes on from its weights,
+its optimisers and the number of updates alone, with the same bits as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import infogan.config
+import minigrad as mg
+from infogan import checkpoints, networks, record
+from infogan.checkpoints import Checkpoint
+from infogan.codes import Code
+from infogan.config import Config
+from infogan.data import Dataset
+from infogan.errors import Diverged, InputError, Interrupted
+from infogan.update import Measured, Noise, NotFinite, Optimisers, update
+from minigrad import optim, random
+
+FIGURES = "figures"
+MOST_COLUMNS = 20
+
+
+def draw_noise(config: Config, code: Code, purpose: str, step: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """z ~ Unif(−1, 1), (n, noise), and c ~ P(c), (n, code.width), float32, for `purpose` of update `step`."""
+    rng = random.stream(config.seed, purpose, step)
+    z = rng.uniform(-1, 1, (n, config.noise)).astype(np.float32)
+    return z, code.sample(rng, n)
+
+
+class Order:
+    """Which pictures update t sees: every epoch in a new random order, batches run on across its end."""
+
+    def __init__(self, seed: int, count: int, batch_size: int) -> None:
+        self.seed, self.count, self.batch_size = seed, count, batch_size
+        self._epoch, self._permutation = -1, np.empty(0, np.int64)
+
+    def batch(self, step: int) -> np.ndarray:
+        """Indices of the pictures of update `step`, 1 the first: (batch_size,) int64."""
+        places = np.arange((step - 1) * self.batch_size, step * self.batch_size)
+        epochs = places // self.count
+        return np.concatenate(
+            [self._order(int(e))[places[epochs == e] % self.count] for e in np.unique(epochs)]
+        )
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._permutation = random.stream(self.seed, "order", epoch).permutation(self.count)
+        return self._permutation
+
+
+@dataclass
+class Trainer:
+    """A run in progress: networks, optimisers and how far it is."""
+
+    config: Config
+    data: Dataset
+    device: str = "cpu"
+    step: int = 0
+    seconds: float = 0.0
+    pending: list[Measured] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        config = self.config
+        self.code = config.code
+        self.networks = networks.build(config).to(self.device).train()
+        betas = (config.beta1, config.beta2)
+        self.optimisers = Optimisers(
+            d=optim.Adam(self.networks.of_discriminator(), config.learning_rate_d, betas),
+            g=optim.Adam(self.networks.of_generator(), config.learning_rate_g, betas),
+        )
+        self.order = Order(config.seed, len(self.data), config.batch_size)
+
+    def noise(self, purpose: str, step: int) -> Noise:
+        """The input of G for a batch, on the run's device."""
+        z, c = draw_noise(self.config, self.code, purpose, step, self.config.batch_size)
+        return Noise(self._tensor(z), self._tensor(c))
+
+    def advance(self) -> Measured:
+        """One update. Raises `NotFinite` if a loss is no number."""
+        step = self.step + 1
+        measured = self._update(step)
+        self.step = step
+        self.pending.append(measured)
+        return measured
+
+    def explain(self) -> str:
+        """Run the update that failed once more and name the operation that first gave NaN or infinity."""
+        try:
+            with mg.detect_anomaly():
+                self._update(self.step + 1)
+        except NotFinite as error:
+            return str(error)
+        except RuntimeError as error:
+            return str(error)
+        return "a loss was not finite"
+
+    def samples(self) -> tuple[np.ndarray, int]:
+        """Pictures in evaluation mode from noise that never changes, and how many make a row.
+
+        A row is a noise and a column a category of c1; ten by ten at random where c1 has no categories.
+        """
+        first = self.code.variables[0]
+        columns = first.width if first.discrete and first.width <= MOST_COLUMNS else 10
+        z, c = draw_noise(self.config, self.code, "samples", 0, 10)
+        z, c = np.repeat(z, columns, axis=0), np.repeat(c, columns, axis=0)
+        if first.discrete and first.width <= MOST_COLUMNS:
+            c[:, self.code.columns[0]] = np.tile(np.eye(columns, dtype=np.float32), (10, 1))
+        else:
+            z, c = draw_noise(self.config, self.code, "samples", 0, 10 * columns)
+        self.networks.eval()
+        with mg.no_grad():
+            images = self.networks.generate(self._tensor(z), self._tensor(c)).numpy()
+        self.networks.train()
+        return images, columns
+
+    def parts(self) -> dict[str, Mapping[str, Any]]:
+        """Everything with an array in it that a checkpoint holds."""
+        return {
+            "networks": self.networks.state_dict(),
+            "optimiser_d": self.optimisers.d.state_dict(),
+            "optimiser_g": self.optimisers.g.state_dict(),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """The rest of a checkpoint: random state (seed and update), data position, what is not yet logged."""
+        seen = self.step * self.config.batch_size
+        return {
+            "seed": self.config.seed,
+            "epoch": seen // len(self.data),
+            "position": seen % len(self.data),
+            "data_sha256": self.data.sha256,
+            "data_count": len(self.data),
+            "seconds": self.seconds,
+            "pending": [vars(m) for m in self.pending],
+        }
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a checkpoint of this run. Raises `InputError` if it is another's or the data changed."""
+        state = checkpoint.state
+        if (state["data_sha256"], state["data_count"]) != (self.data.sha256, len(self.data)):
+            raise InputError(
+                f"data {self.config.data!r} are not those the run was trained on (their sha256 differs from the "
+                "checkpoint's): bring the old data back or start a new run"
+            )
+        try:
+            self.networks.load_state_dict(checkpoint.part("networks"))
+            self.optimisers.d.load_state_dict(checkpoint.part("optimiser_d"))
+            self.optimisers.g.load_state_dict(checkpoint.part("optimiser_g"))
+        except ValueError as error:
+            raise InputError(
+                f"{checkpoint.path} does not fit this run's {infogan.config.FILE}: {error}"
+            ) from None
+        self.step, self.seconds = checkpoint.step, state["seconds"]
+        self.pending = [_measured(m) for m in state["pending"]]
+
+    def _update(self, step: int) -> Measured:
+        real = self._tensor(self.data.images[self.order.batch(step)])
+        return update(
+            self.networks,
+            self.optimisers,
+            self.code,
+            self.config.weights,
+            real,
+            self.noise("noise of D", step),
+            self.noise("noise of G", step),
+            informed=self.config.objective == "infogan",
+        )
+
+    def _tensor(self, array: np.ndarray) -> mg.Tensor:
+        return mg.tensor(array, device=self.device)
+
+
+def train(
+    trainer: Trainer, run_dir: Path, *, say: Callable[[str], None] = print, progress: bool = True
+) -> None:
+    """Advance to the last update, with lines, sample grids and checkpoints in `run_dir`.
+
+    Raises `Diverged` where a number is not finite and `Interrupted` after Ctrl-C, with a checkpoint written.
+    """
+    config = trainer.config
+    started, before = time.perf_counter(), trainer.seconds
+    times: list[float] = []
+    with _stop_on_ctrl_c() as stop, _bar(config, trainer.step) if progress else nullcontext() as bar:
+        while trainer.step < config.steps:
+            begun = time.perf_counter()
+            try:
+                with np.errstate(all="ignore"):  # a number that is not finite is found and named below
+                    trainer.advance()
+            except NotFinite:
+                raise _diverged(trainer, run_dir) from None
+            now = time.perf_counter()
+            times.append(now - begun)
+            trainer.seconds = before + now - started
+            if _due(config.log_every, trainer):
+                row = _log(trainer, run_dir, statistics.median(times) * 1000)
+                times.clear()
+                if bar:
+                    bar.set_postfix_str(_short(row), refresh=False)
+            if bar:
+                bar.update()
+            if _due(config.sample_every, trainer):
+                _draw_samples(trainer, run_dir)
+            if _due(config.checkpoint_every, trainer) or stop.is_set():
+                path = save(trainer, run_dir)
+            if stop.is_set():
+                raise Interrupted(
+                    f"stopped after update {trainer.step}: {path} is written; go on with --resume"
+                )
+
+
+def save(trainer: Trainer, run_dir: Path) -> Path:
+    """Write a checkpoint. Raises `Diverged` instead if any number in it is not finite."""
+    parts = trainer.parts()
+    for part, values in parts.items():
+        for name, value in values.items():
+            data = value.data if isinstance(value, mg.Tensor) else value
+            if not math.isfinite(float(abs(data).sum())):
+                raise _diverged(trainer, run_dir, f"{part} {name} is not finite after update {trainer.step}")
+    record.flush(run_dir)
+    return checkpoints.save(run_dir, trainer.step, parts, trainer.state())
+
+
+def _due(every: int, trainer: Trainer) -> bool:
+    return trainer.step % every == 0 or trainer.step == trainer.config.steps
+
+
+def _log(trainer: Trainer, run_dir: Path, step_ms: float) -> dict[str, Any]:
+    row = record.line(
+        trainer.code,
+        trainer.pending,
+        step=trainer.step,
+        images=trainer.step * trainer.config.batch_size,
+        seconds=trainer.seconds,
+        step_ms=step_ms,
+    )
+    record.append(run_dir, row)
+    trainer.pending.clear()
+    return row
+
+
+def _draw_samples(trainer: Trainer, run_dir: Path) -> None:
+    from infogan import figures
+
+    images, columns = trainer.samples()
+    (run_dir / FIGURES).mkdir(exist_ok=True)
+    figures.sample_grid(images, run_dir / FIGURES / f"samples-{trainer.step:08d}.png", columns=columns)
+
+
+def _diverged(trainer: Trainer, run_dir: Path, what: str | None = None) -> Diverged:
+    with np.errstate(all="ignore"):
+        what = what or trainer.explain()
+    try:
+        last = checkpoints.latest(run_dir).path
+    except InputError:
+        last = None
+    return Diverged(what, trainer.step + 1, last)
+
+
+def _measured(values: Mapping[str, Any]) -> Measured:
+    return Measured(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _short(row: Mapping[str, Any]) -> str:
+    bounds = " ".join(f"{name} {bound:.2f}" for name, bound in list(row["bound"].items())[:6])
+    return f"D {row['loss_d']:.2f} G {row['loss_g']:.2f} bound {bounds}"
+
+
+def _bar(config: Config, done: int) -> Any:
+    import sys
+
+    from tqdm import tqdm
+
+    interval = 0.5 if sys.stderr.isatty() else 30.0
+    return tqdm(total=config.steps, initial=done, unit=" updates", mininterval=interval, dynamic_ncols=True)
+
+
+@contextmanager
+def _stop_on_ctrl_c() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets, so that no update is cut in half; the second one interrupts."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked  # only the main thread may handle signals
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,140 @@
+"""One update of InfoGAN: a step of D and Q, then a step of G. A function of its arguments alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import minigrad as mg
+from infogan import objective
+from infogan.codes import Code
+from infogan.networks import Networks
+from kernels.device import to_host
+from minigrad.nn.utils import frozen_statistics
+from minigrad.optim import Optimizer
+
+
+class Noise(NamedTuple):
+    """The input of G for one batch: z (N, noise) and c (N, code.width)."""
+
+    z: mg.Tensor
+    c: mg.Tensor
+
+
+class Optimisers(NamedTuple):
+    """One for trunk, D and Q, and one for G."""
+
+    d: Optimizer
+    g: Optimizer
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one update measured, in nats; the information terms on G's batch, which Q has not learnt from.
+
+    `loss_d` is −V(D, G) and `loss_g` −E log D(G), both without the information term, which is `info_loss` =
+    −λ L_I as it entered G's loss. A tuple has an entry a variable, but `residual` (√E(c − μ)²) only one a
+    continuous variable.
+    """
+
+    loss_d: float
+    loss_g: float
+    info_loss: float
+    bound: tuple[float, ...]
+    bound_trained: tuple[float, ...]
+    residual: tuple[float, ...]
+
+
+class NotFinite(ArithmeticError):
+    """A loss is no finite number; the weights it would have moved have not been touched."""
+
+
+def update(
+    networks: Networks,
+    optimisers: Optimisers,
+    code: Code,
+    weights: list[float],
+    real: mg.Tensor,
+    noise_d: Noise,
+    noise_g: Noise,
+    *,
+    informed: bool = True,
+) -> Measured:
+    """Train D and Q once, then G once; everything of one dtype and on one device, networks in training mode.
+
+    `real` is (N, C, H, W) in [0, 1]; `weights` is λ of each variable. Without `informed` it is the regular
+    GAN: no information term reaches G or the trunk, and Q's head only learns to read what the trunk happens
+    to tell, so that the bound can be compared. Raises `NotFinite` before a step that such a loss would spoil.
+    """
+    loss_d = _discriminator_step(networks, optimisers.d, code, weights, real, noise_d, informed)
+    return _generator_step(networks, optimisers.g, code, weights, noise_g, informed, loss_d)
+
+
+def _discriminator_step(
+    networks: Networks,
+    optimiser: Optimizer,
+    code: Code,
+    weights: list[float],
+    real: mg.Tensor,
+    noise: Noise,
+    informed: bool,
+) -> float:
+    """Real and generated pictures pass the trunk apart: the statistics of their batches must not mix."""
+    with mg.no_grad():
+        fake = networks.generate(*noise)
+    logits_real = networks.D(real)
+    features = networks.trunk(fake)
+    V = objective.value(logits_real, networks.judge(features))
+    reading = networks.Q_head(features if informed else features.detach())
+    terms = objective.information(code, reading, noise.c)
+    loss = objective.discriminator_loss(V, objective.weighted(terms, weights))
+    _finite(loss, "the loss of D and Q")
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return -V.item()
+
+
+def _generator_step(
+    networks: Networks,
+    optimiser: Optimizer,
+    code: Code,
+    weights: list[float],
+    noise: Noise,
+    informed: bool,
+    loss_d: float,
+) -> Measured:
+    """D and Q stand still: no gradient is computed for them and their running statistics do not move."""
+    still = (networks.trunk, networks.D_head, networks.Q_head)
+    for module in still:
+        module.requires_grad_(False)
+    try:
+        with frozen_statistics(*still):
+            features = networks.trunk(networks.generate(*noise))
+            adversarial = objective.adversarial_loss(networks.judge(features))
+            reading = networks.Q_head(features if informed else features.detach())
+            terms = objective.information(code, reading, noise.c)
+            information = objective.weighted(terms, weights)
+            loss = objective.generator_loss(adversarial, information) if informed else adversarial
+            _finite(loss, "the loss of G")
+            optimiser.zero_grad()
+            loss.backward()
+    finally:
+        for module in still:
+            module.requires_grad_(True)
+    optimiser.step()
+    parameters, c = to_host(reading.data), to_host(noise.c.data)
+    return Measured(
+        loss_d=loss_d,
+        loss_g=adversarial.item(),
+        info_loss=-information.item() if informed else 0.0,
+        bound=tuple(code.bound(parameters, c)),
+        bound_trained=tuple(term.item() for term in terms),
+        residual=tuple(code.residual(parameters, c)),
+    )
+
+
+def _finite(loss: mg.Tensor, what: str) -> None:
+    if not math.isfinite(loss.item()):
+        raise NotFinite(f"{what} is {loss.item()}")
