@@ -49,7 +49,7 @@ def _taps(kernel: Sequence[int], out: Sequence[int], stride: tuple[int, int]) ->
 
 
 def _columns(
-    x: Array, kernel: tuple[int, int], out: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]
+    x: Array, kernel: Sequence[int], out: Sequence[int], stride: tuple[int, int], padding: tuple[int, int]
 ) -> Array:
     """im2col: a row for each output place, (N OH OW, KH KW C)."""
     n, c = x.shape[:2]

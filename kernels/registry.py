@@ -33,7 +33,7 @@ OPERATIONS = (
     "matmul",
     "adam_step",
 )
-AUTOMATIC = {"cpu": ("blas",), "cuda": ("blas",)}
+AUTOMATIC = {"cpu": ("numba", "blas"), "cuda": ("blas",)}
 """Per device, the implementations tried in this order when none is asked for."""
 
 FLOATS = ("float32", "float64")

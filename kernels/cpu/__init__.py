@@ -1,0 +1,1 @@
+"""Numba kernels for the CPU: one pool of threads, work cut by shapes alone, NHWC memory."""
