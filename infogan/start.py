@@ -63,7 +63,7 @@ def resumed_run(
     kernel_file: str | None,
     say: Callable[[str], None] = print,
 ) -> Trainer:
-    """A run from its newest whole checkpoint, `metrics.jsonl` cut back to it; from its beginning if it has none.
+    """A run from its newest whole checkpoint, `metrics.jsonl` cut back to it; without one from its start.
 
     Raises `InputError` if `settings` would change what a run cannot change on its way.
     """
@@ -93,7 +93,8 @@ def describe(trainer: Trainer) -> str:
     shown = names[0] if len(names) == 1 else ",".join(f"{op}={name}" for op, name in used.items())
     return (
         f"{data.name}: {len(data):,} pictures of {size} | "
-        f"{trainer.device}, {kernels.get_num_threads()} threads, kernels {shown} | {config.steps - trainer.step:,} updates of {config.batch_size} pictures, "
+        f"{trainer.device}, {kernels.get_num_threads()} threads, kernels {shown} | "
+        f"{config.steps - trainer.step:,} updates of {config.batch_size} pictures, "
         f"{config.objective}, code {config.codes}, seed {config.seed}"
     )
 
@@ -101,14 +102,8 @@ def describe(trainer: Trainer) -> str:
 def _refuse_another_run(run_dir: Path) -> None:
     if run_dir.exists() and not run_dir.is_dir():
         raise InputError(f"--out {run_dir} is a file: give a folder")
-    if (
-        (run_dir / infogan.config.FILE).exists()
-        or (run_dir / record.FILE).exists()
-        or checkpoints.exist(run_dir)
-    ):
-        raise InputError(
-            f"--out {run_dir} holds another run: go on with it by --resume, or give another folder"
-        )
+    if (run_dir / infogan.config.FILE).exists() or (run_dir / record.FILE).exists() or checkpoints.exist(run_dir):
+        raise InputError(f"--out {run_dir} holds another run: go on with it by --resume, or give another folder")
 
 
 def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +130,7 @@ def _check_pictures(config: Config, data: Dataset) -> None:
             raise InputError(f"{field}: {getattr(config, field)} was asked for, but {data.name} has {found}")
     if config.batch_size > len(data):
         raise InputError(
-            f"batch_size: {config.batch_size} is more than the {len(data)} pictures of {data.name}: give fewer"
+            f"batch_size: {config.batch_size} is more than {data.name} has ({len(data)} pictures): give fewer"
         )
 
 

@@ -24,7 +24,7 @@ import infogan.config
 import minigrad as mg
 from infogan import checkpoints, networks, record
 from infogan.checkpoints import Checkpoint
-from infogan.codes import Code
+from infogan.codes import Categorical, Code, Variable
 from infogan.config import Config
 from infogan.data import Dataset
 from infogan.errors import Diverged, InputError, Interrupted
@@ -53,9 +53,7 @@ class Order:
         """Indices of the pictures of update `step`, 1 the first: (batch_size,) int64."""
         places = np.arange((step - 1) * self.batch_size, step * self.batch_size)
         epochs = places // self.count
-        return np.concatenate(
-            [self._order(int(e))[places[epochs == e] % self.count] for e in np.unique(epochs)]
-        )
+        return np.concatenate([self._order(int(e))[places[epochs == e] % self.count] for e in np.unique(epochs)])
 
     def _order(self, epoch: int) -> np.ndarray:
         if epoch != self._epoch:
@@ -155,17 +153,15 @@ class Trainer:
         state = checkpoint.state
         if (state["data_sha256"], state["data_count"]) != (self.data.sha256, len(self.data)):
             raise InputError(
-                f"data {self.config.data!r} are not those the run was trained on (their sha256 differs from the "
-                "checkpoint's): bring the old data back or start a new run"
+                f"data {self.config.data!r} are not those the run was trained on (another sha256): "
+                "bring the old data back or start a new run"
             )
         try:
             self.networks.load_state_dict(checkpoint.part("networks"))
             self.optimisers.d.load_state_dict(checkpoint.part("optimiser_d"))
             self.optimisers.g.load_state_dict(checkpoint.part("optimiser_g"))
         except ValueError as error:
-            raise InputError(
-                f"{checkpoint.path} does not fit this run's {infogan.config.FILE}: {error}"
-            ) from None
+            raise InputError(f"{checkpoint.path} does not fit this run's {infogan.config.FILE}: {error}") from None
         self.step, self.seconds = checkpoint.step, state["seconds"]
         self.pending = [_measured(m) for m in state["pending"]]
 
@@ -186,9 +182,7 @@ class Trainer:
         return mg.tensor(array, device=self.device)
 
 
-def train(
-    trainer: Trainer, run_dir: Path, *, say: Callable[[str], None] = print, progress: bool = True
-) -> None:
+def train(trainer: Trainer, run_dir: Path, *, say: Callable[[str], None] = print, progress: bool = True) -> None:
     """Advance to the last update, with lines, sample grids and checkpoints in `run_dir`.
 
     Raises `Diverged` where a number is not finite and `Interrupted` after Ctrl-C, with a checkpoint written.
@@ -219,9 +213,30 @@ def train(
             if _due(config.checkpoint_every, trainer) or stop.is_set():
                 path = save(trainer, run_dir)
             if stop.is_set():
-                raise Interrupted(
-                    f"stopped after update {trainer.step}: {path} is written; go on with --resume"
-                )
+                raise Interrupted(f"stopped after update {trainer.step}: {path} is written; go on with --resume")
+
+
+def summary(trainer: Trainer, run_dir: Path) -> str:
+    """What a finished run reached and what can be done with it now; draws its curves."""
+    from infogan import figures
+
+    curves = figures.curves(run_dir)
+    last = record.read(run_dir)[-1]
+    took = f"{_duration(trainer.seconds)}, last ones {last['step_ms']:.0f} ms each"
+    lines = [f"done: {trainer.step:,} updates in {took}"]
+    for name, variable in zip(trainer.code.names, trainer.code, strict=True):
+        lines.append(f"  {name}  bound {last['bound'][name]:.3f} nats {_note(name, variable, last)}")
+    lines.append(f"in {run_dir}: checkpoints, {record.FILE}, {', '.join(str(p.relative_to(run_dir)) for p in curves)}")
+    lines.append(f"next: infogan evaluate {run_dir}   and   infogan traverse {run_dir}")
+    return "\n".join(lines)
+
+
+def _note(name: str, variable: Variable, row: Mapping[str, Any]) -> str:
+    """What the bound of a variable is to be compared with."""
+    if isinstance(variable, Categorical):
+        return f"of at most H({name}) = {variable.entropy:.3f}"
+    trained, residual = row["bound_trained"][name], row["residual"][name]
+    return f"(σ fitted, {residual:.3f}); as trained {trained:.3f}, never above {variable.limit:.3f}"
 
 
 def save(trainer: Trainer, run_dir: Path) -> Path:
@@ -274,6 +289,12 @@ def _diverged(trainer: Trainer, run_dir: Path, what: str | None = None) -> Diver
 
 def _measured(values: Mapping[str, Any]) -> Measured:
     return Measured(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _short(row: Mapping[str, Any]) -> str:
