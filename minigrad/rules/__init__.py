@@ -1,0 +1,1 @@
+"""The table of rules, by subject: each primitive's forward with its vector-Jacobian product beside it."""
