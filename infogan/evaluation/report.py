@@ -1,0 +1,205 @@
+"""The evaluation of a run: what `evaluation.json` holds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from infogan import data as data_sets
+from infogan.codes import Categorical
+from infogan.data import Dataset
+from infogan.errors import InputError
+from infogan.evaluation import clustering, meaning
+from infogan.evaluation.moments import PROPERTIES
+from infogan.evaluation.reading import Reader, distinct
+from infogan.evaluation.statistics import re_estimated
+from infogan.run import Run
+from minigrad import serialize
+
+FILE = "evaluation.json"
+DRAWS = 10_000
+PER_CATEGORY = 100
+SWEEP_NOISES = 50
+SWEEP_STEPS = 21
+MOST_FOR_STATISTICS = 10_000
+
+Codes = dict[str, dict[str, Any]]
+
+
+def evaluate(run: Run, data: str | None = None) -> dict[str, Any]:
+    """Measure a run, write `evaluation.json` into its folder and return its content.
+
+    Of every code: `bound` (nats, H(c) included, σ fitted), `bound_trained`, `entropy`, on 10,000 fresh draws
+    in evaluation mode; of continuous ones also `residual` (σ̂ in units of c) and `limit` (what the trained
+    bound cannot pass).
+
+    On labelled data, of every categorical code: agreement with the labels (`clustering.scores`) under the
+    running batch statistics, the headline, and under `re_estimated` ones. `data` names the pictures: their
+    test part if they have one, else the held-out one; by default the held-out part of the run's own data.
+
+    On grey pictures of ten classes, taken for digits: `distinct_digits` of every categorical code, and of
+    every continuous code `slant`, `width` and `stroke` (`rho`, `effect`), the `property` it stands for, and
+    `cross`. A figure that cannot be measured is left out. Raises `InputError` where data do not fit the run.
+    """
+    training = data_sets.load(run.config.data)
+    part = "test" if data is not None and data_sets.has_test(data) else "held_out"
+    shown = data_sets.load(data or run.config.data, split=part)
+    codes = bounds(run)
+    result = {
+        "step": run.step,
+        "data": shown.name,
+        "split": shown.split,
+        "n_images": len(shown),
+        "batch_statistics": "running",
+        "draws": DRAWS,
+        "codes": codes,
+    }
+    if shown.labels is not None:
+        _classify(run, training, shown, shown.labels, codes)
+        if training.labels is not None and _digits(shown, shown.labels):
+            reader = Reader(training.images, training.labels)
+            result["reader"] = {
+                "what": "support vector machine on pixels, for measurement only",
+                "learnt_from": reader.learnt_from,
+                "accuracy": reader.accuracy(shown.images, shown.labels),
+            }
+            _read_categories(run, reader, codes)
+            _measure_meaning(run, shown, shown.labels, codes)
+    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        serialize.write_atomically(run.folder / FILE, (text + "\n").encode())
+    except OSError as error:
+        raise InputError(f"{run.folder / FILE}: cannot be written ({error.strerror or error})") from None
+    return result
+
+
+def bounds(run: Run, draws: int = DRAWS) -> Codes:
+    """Of each code, its bound by `draws` fresh pictures in evaluation mode, and its entropy."""
+    z, c = run.latents(draws, "evaluate")
+    parameters = run.Q(run.G(z, c))
+    log_q = run.code.log_q(mg.Tensor(parameters), mg.Tensor(c))
+    found: Codes = {}
+    for index, (name, variable) in enumerate(zip(run.code.names, run.code, strict=True)):
+        own, given = parameters[:, run.code.outputs[index]], c[:, run.code.columns[index]]
+        found[name] = {
+            "kind": variable.spec,
+            "bound": variable.bound(own, given),
+            "bound_trained": float(log_q[index].numpy().mean(dtype=np.float64)) + variable.entropy,
+            "entropy": variable.entropy,
+        }
+        if not isinstance(variable, Categorical):
+            found[name] |= {"residual": variable.residual(own, given), "limit": variable.limit}
+    return found
+
+
+def _digits(shown: Dataset, labels: np.ndarray) -> bool:
+    return shown.images.shape[1] == 1 and len(np.unique(labels)) == 10
+
+
+def _categorical(run: Run) -> list[str]:
+    return [name for name in run.code.names if run.code[name].discrete]
+
+
+def _classify(run: Run, training: Dataset, shown: Dataset, labels: np.ndarray, codes: Codes) -> None:
+    for name, found in _agreement(run, shown.images, labels).items():
+        codes[name] |= found
+    with re_estimated(run, training.images[:MOST_FOR_STATISTICS]):
+        for name, found in _agreement(run, shown.images, labels).items():
+            codes[name]["re_estimated"] = found
+
+
+def _agreement(run: Run, images: np.ndarray, labels: np.ndarray) -> Codes:
+    read = run.encode(images)
+    return {
+        name: clustering.scores(read[name].argmax(axis=1), labels, run.code[name].width)
+        for name in _categorical(run)
+    }
+
+
+def _read_categories(run: Run, reader: Reader, codes: Codes) -> None:
+    for name in _categorical(run):
+        k = run.code[name].width
+        z, c = run.latents(k * PER_CATEGORY, f"categories of {name}")
+        images = run.G(z, run.fix(c, name, np.arange(k).repeat(PER_CATEGORY)))
+        codes[name] |= distinct(reader(images).reshape(k, PER_CATEGORY))
+
+
+def _measure_meaning(run: Run, shown: Dataset, labels: np.ndarray, codes: Codes) -> None:
+    real = shown.images[:, 0]
+    spread = {p: meaning.within_class_deviation(of(real), labels) for p, of in PROPERTIES.items()}
+    effects: dict[str, dict[str, float | None]] = {}
+    for name in run.code.names:
+        if run.code[name].discrete:
+            continue
+        images, category = sweeps(run, name)
+        ones = _drawn_as_one(codes, run)
+        for prop, of in PROPERTIES.items():
+            values = of(images.reshape(-1, *images.shape[-2:])).reshape(images.shape[:2])
+            if prop == "width":  # a digit 1 has no width to speak of
+                values = values[~np.isin(category, ones)]
+            codes[name][prop] = meaning.follow(values, spread[prop])
+        if ones:
+            codes[name]["width"]["left_out"] = ones
+        effects[name] = {prop: codes[name][prop]["effect"] for prop in PROPERTIES}
+    if effects:
+        for name, found in meaning.assign(effects).items():
+            codes[name] |= found
+
+
+def sweeps(run: Run, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures of the continuous code `name` moving over its range in 21 even steps, all else fixed.
+
+    50 noises × every category of the first categorical code (other codes are drawn with the noise): pictures
+    (sweeps, 21, H, W) of the first channel, and the category of each sweep (sweeps,), −1 where there is none.
+    """
+    first = next(iter(_categorical(run)), None)
+    k = 1 if first is None else run.code[first].width
+    z, c = run.latents(SWEEP_NOISES, "sweeps")
+    z, c = np.repeat(z, k, axis=0), np.repeat(c, k, axis=0)
+    category = np.full(len(z), -1) if first is None else np.tile(np.arange(k), SWEEP_NOISES)
+    if first is not None:
+        c = run.fix(c, first, category)
+    variable = run.code[name]
+    assert not isinstance(variable, Categorical)
+    values = np.linspace(*variable.sweep, SWEEP_STEPS)
+    c = run.fix(c.repeat(SWEEP_STEPS, axis=0), name, np.tile(values, len(category)))
+    images = run.G(z.repeat(SWEEP_STEPS, axis=0), c)[:, 0]
+    return images.reshape(len(category), SWEEP_STEPS, *images.shape[1:]), category
+
+
+def _drawn_as_one(codes: Codes, run: Run) -> list[int]:
+    """The categories of the first categorical code that show the digit 1."""
+    first = next(iter(_categorical(run)), None)
+    return [] if first is None else [k for k, shows in enumerate(codes[first]["classes"]) if shows == 1]
+
+
+def in_words(result: dict[str, Any]) -> str:
+    """`result` for people: a line a code, then what it rests on."""
+    lines = [_line(name, code) for name, code in result["codes"].items()]
+    if any("accuracy_hungarian" in code for code in result["codes"].values()):
+        lines.append(
+            f"errors: of c read on {result['n_images']:,} labelled pictures of {result['data']}, "
+            f"{result['split']}; {result['batch_statistics']} batch statistics"
+        )
+    return "\n".join(lines)
+
+
+def _line(name: str, code: dict[str, Any]) -> str:
+    line = f"{name} ({code['kind']}): bound {code['bound']:.3f}"
+    if "residual" in code:
+        line += f" nats (σ fitted, {code['residual']:.2f}), as trained {code['bound_trained']:.3f}"
+        line += f" (at most {code['limit']:.3f})"
+    else:
+        line += f" of {code['entropy']:.3f} nats"
+    if "accuracy_hungarian" in code:
+        line += f", error {1 - code['accuracy_hungarian']:.1%} one-to-one"
+        line += f" and {1 - code['accuracy_majority']:.1%} by majority"
+    if "distinct_digits" in code:
+        line += f", its {len(code['classes'])} categories show {code['distinct_digits']} distinct digits"
+    follows = code.get(code.get("property", ""))
+    if follows and follows["rho"] is not None:
+        line += f", {code['property']} follows with rho {follows['rho']:.2f}, effect {follows['effect']:.2f}"
+    return line

@@ -1,0 +1,267 @@
+"""Pictures of pictures, and curves of a run, as PNG files. No state of matplotlib's is touched."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from infogan import config
+from infogan.codes import Categorical, Code, Uniform, Variable
+from infogan.errors import InputError
+from infogan.run import Run, read_metrics
+from infogan.training import FIGURES
+from minigrad import serialize
+
+ROWS = 10
+STEPS = 9
+"""Rows of a traversal, and columns of a continuous code: from −2 to 2 in halves for Unif(−1, 1)."""
+
+_GAP = 2
+_CELL = 0.52
+_INK, _FAINT = "#1a1a1a", "#8c8c8c"
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by any eye
+
+
+def tile(images: np.ndarray, columns: int, background: float = 1.0) -> np.ndarray:
+    """Pictures (N, C, H, W) in rows of `columns`, two pixels apart: (height, width, C) in [0, 1]."""
+    count, channels, height, width = images.shape
+    rows = -(-count // columns)
+    tall, wide = height + _GAP, width + _GAP
+    cells = np.full((rows * columns, tall, wide, channels), background, dtype=np.float32)
+    cells[:count, :height, :width] = images.transpose(0, 2, 3, 1)
+    sheet = cells.reshape(rows, columns, tall, wide, channels).transpose(0, 2, 1, 3, 4)
+    return sheet.reshape(rows * tall, columns * wide, channels)[:-_GAP, :-_GAP]
+
+
+def sample_grid(images: np.ndarray, path: str | Path, columns: int = 10) -> Path:
+    """Write pictures (N, C, H, W) in [0, 1] as one PNG in rows of `columns`, small ones enlarged."""
+    sheet = np.rint(255 * np.clip(tile(images, min(columns, len(images))), 0, 1)).astype(np.uint8)
+    enlarge = max(1, 56 // images.shape[2])
+    _write_picture(sheet.repeat(enlarge, axis=0).repeat(enlarge, axis=1), Path(path))
+    return Path(path)
+
+
+def write_images(images: np.ndarray, out: str | Path) -> list[Path]:
+    """Write pictures (N, C, H, W) in [0, 1] as `out` says, and return what was written.
+
+    `*.png`: one grid; `*.npz`: an array `images`, float32; else a folder with a PNG a picture.
+    """
+    out = Path(out)
+    try:
+        if out.suffix.lower() == ".png":
+            return [sample_grid(images, out)]
+        if out.suffix.lower() == ".npz":
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, images=images.astype(np.float32))
+            serialize.write_atomically(out, buffer.getvalue())
+            return [out]
+        out.mkdir(parents=True, exist_ok=True)
+        pixels = np.rint(255 * np.clip(images.transpose(0, 2, 3, 1), 0, 1)).astype(np.uint8)
+        paths = [out / f"{number:05d}.png" for number in range(len(images))]
+        for picture, path in zip(pixels, paths, strict=True):
+            _write_picture(picture, path)
+        return paths
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written ({error.strerror or error})") from None
+
+
+def _write_picture(pixels: np.ndarray, path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
+    serialize.write_atomically(path, buffer.getvalue())
+
+
+def traversal(run: Run, code: str | None = None) -> list[Path]:
+    """The paper's Figure 1 for one code, or for each: a column a value of the code, a row a noise.
+
+    Within a row noise and all other codes stand still. While a continuous code moves, the first categorical
+    one goes through its categories from row to row. Uniform codes are taken to twice their range, as in the
+    paper (−2 to 2), normal ones to two deviations; values the code never takes in training are printed grey.
+    Writes `figures/traverse-c1.png` and so on; raises `InputError` for an unknown code.
+    """
+    names = run.code.names if code is None else [run.code.names[run.code.index(code)]]
+    return [_traverse(run, name) for name in names]
+
+
+def _traverse(run: Run, name: str) -> Path:
+    variable = run.code[name]
+    values = sweep_values(variable)
+    z, c = run.latents(ROWS, "traverse")
+    rows = [f"noise {i + 1}" for i in range(ROWS)]
+    other = first_categorical(run.code)
+    if other is not None and other != name:
+        categories = np.arange(ROWS) % run.code[other].width
+        c = run.fix(c, other, categories)
+        rows = [f"{row}, {other} = {k}" for row, k in zip(rows, categories, strict=True)]
+    columns = len(values)
+    moved = run.fix(c.repeat(columns, axis=0), name, np.tile(values, ROWS))
+    images = run.G(z.repeat(columns, axis=0), moved)
+    figure = _traversal_figure(images, name, variable, values, rows)
+    return _write_figure(figure, run.folder / FIGURES / f"traverse-{name}.png")
+
+
+def sweep_values(variable: Variable) -> np.ndarray:
+    """The values a traversal of `variable` shows."""
+    if isinstance(variable, Categorical):
+        return np.arange(variable.width, dtype=np.float64)
+    low, high = variable.sweep
+    if isinstance(variable, Uniform):
+        low, high = low - (high - low) / 2, high + (high - low) / 2
+    return np.linspace(low, high, STEPS)
+
+
+def first_categorical(code: Code) -> str | None:
+    """The name of the first categorical variable of `code`."""
+    return next((name for name, v in zip(code.names, code, strict=True) if v.discrete), None)
+
+
+def _traversal_figure(
+    images: np.ndarray, name: str, variable: Variable, values: np.ndarray, rows: Sequence[str]
+) -> Figure:
+    columns, side = len(values), images.shape[2] + _GAP
+    # inches: a cell for each picture, room for the rows' names on the left and three lines of text above
+    wide, tall = columns * _CELL, len(rows) * _CELL
+    figure = Figure(figsize=(wide + 1.8, tall + 1.1), dpi=150, facecolor="white")
+    FigureCanvasAgg(figure)
+    total_wide, total_tall = figure.get_size_inches()
+    axes = figure.add_axes((1.65 / total_wide, 0.12 / total_tall, wide / total_wide, tall / total_tall))
+    sheet = tile(images, columns)
+    axes.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.xaxis.tick_top()
+    axes.set_xticks(
+        np.arange(columns) * side + (side - _GAP) / 2, [f"{v:g}".replace("-", "−") for v in values]
+    )
+    axes.set_yticks(np.arange(len(rows)) * side + (side - _GAP) / 2, rows)
+    axes.tick_params(length=0, labelsize=9, labelcolor=_INK)
+    for label, value in zip(axes.get_xticklabels(), values, strict=True):
+        label.set_color(_FAINT if _outside(variable, value) else _INK)
+    for edge in axes.spines.values():
+        edge.set_visible(False)
+    what = "category" if variable.discrete else "value"
+    title = f"{name} moves: a column a {what} of {name}, a row a noise"
+    axes.set_title(title, loc="left", fontsize=11, color=_INK, pad=22)
+    axes.set_xlabel(_axis_text(name, variable), fontsize=9, color=_FAINT, loc="left", labelpad=4)
+    axes.xaxis.set_label_position("top")
+    return figure
+
+
+def _axis_text(name: str, variable: Variable) -> str:
+    if isinstance(variable, Uniform):
+        return f"{name} (grey: beyond the {variable.low:g} to {variable.high:g} of training)".replace(
+            "-", "−"
+        )
+    return name
+
+
+def _outside(variable: Variable, value: float) -> bool:
+    return isinstance(variable, Uniform) and not variable.low <= value <= variable.high
+
+
+def curves(run_dir: str | Path) -> list[Path]:
+    """Losses and each code's bound over the updates of a run: `figures/losses.png`, `figures/bounds.png`.
+
+    H(c) is drawn for categorical codes alone: it is the ceiling of their bound and of no other. For a
+    continuous code two lines tell the bound with σ fitted from that with the σ of the objective. Raises
+    `InputError` where the run has no metrics yet.
+    """
+    settings, _ = config.read(run_dir)
+    lines = read_metrics(run_dir)
+    if not lines:
+        raise InputError(f"{run_dir}: metrics.jsonl has no lines yet; train for a few updates first")
+    folder = Path(run_dir) / FIGURES
+    step = np.array([line["step"] for line in lines])
+    losses = {key: np.array([line[key] for line in lines]) for key in ("loss_d", "loss_g")}
+    both = {
+        kind: {name: np.array([line[kind][name] for line in lines]) for name in settings.code.names}
+        for kind in ("bound", "bound_trained")
+    }
+    return [
+        _write_figure(_losses_figure(step, losses), folder / "losses.png"),
+        _write_figure(_bounds_figure(step, both, settings.code), folder / "bounds.png"),
+    ]
+
+
+def _losses_figure(step: np.ndarray, losses: dict[str, np.ndarray]) -> Figure:
+    figure = Figure(figsize=(7, 3.6), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot(step, losses["loss_d"], color=_COLOURS[0], lw=1.2, label="D: −V(D, G)")
+    axes.plot(step, losses["loss_g"], color=_COLOURS[1], lw=1.2, label="G: −E log D(G(z, c))")
+    for value, colour in ((2 * np.log(2), _COLOURS[0]), (np.log(2), _COLOURS[1])):
+        axes.axhline(value, color=colour, lw=0.8, ls=":")
+    axes.plot([], [], color=_FAINT, lw=0.8, ls=":", label="where D cannot tell (D = ½)")
+    _dress(axes, "Losses of the game", "nats")
+    return figure
+
+
+def _bounds_figure(step: np.ndarray, both: dict[str, dict[str, np.ndarray]], code: Code) -> Figure:
+    groups = [[n for n in code.names if code[n].discrete is kind] for kind in (True, False)]
+    shown = [group for group in groups if group]
+    figure = Figure(figsize=(7, 3.3 * len(shown)), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, names in zip(np.atleast_1d(figure.subplots(len(shown), 1)), shown, strict=True):
+        draw = _draw_categorical if code[names[0]].discrete else _draw_continuous
+        draw(axes, step, both, code, names)
+    return figure
+
+
+def _draw_categorical(
+    axes: Axes, step: np.ndarray, both: dict[str, dict[str, np.ndarray]], code: Code, names: Sequence[str]
+) -> None:
+    for name, colour in _coloured(names):
+        axes.plot(step, both["bound"][name], color=colour, lw=1.3, label=f"bound of {name}")
+    sharers: dict[str, list[str]] = {}
+    for name in names:
+        sharers.setdefault(code[name].spec, []).append(name)
+    for sharing in sharers.values():
+        entropy = code[sharing[0]].entropy
+        axes.axhline(entropy, color=_INK, lw=0.9, ls="--", label=f"H({', '.join(sharing)}) = {entropy:.3f}")
+    axes.set_ylim(bottom=min(0.0, *(float(both["bound"][n].min()) for n in names)))
+    _dress(axes, "Information between categorical codes and pictures, from below", "nats")
+
+
+def _draw_continuous(
+    axes: Axes, step: np.ndarray, both: dict[str, dict[str, np.ndarray]], code: Code, names: Sequence[str]
+) -> None:
+    for name, colour in _coloured(names):
+        axes.plot(step, both["bound"][name], color=colour, lw=1.3, label=f"bound of {name}, σ fitted")
+        variable = code[name]
+        assert not isinstance(variable, Categorical)
+        limit = f"{variable.limit:.3f}".replace("-", "−")
+        trained = f"{name} as trained (never above {limit})"
+        axes.plot(step, both["bound_trained"][name], color=colour, lw=0.9, ls=(0, (1, 1)), label=trained)
+    _dress(axes, "Continuous codes: their entropy is no ceiling", "nats")
+
+
+def _coloured(names: Sequence[str]) -> list[tuple[str, str]]:
+    return [(name, _COLOURS[i % len(_COLOURS)]) for i, name in enumerate(names)]
+
+
+def _dress(axes: Axes, title: str, unit: str) -> None:
+    axes.set_title(title, loc="left", fontsize=11, color=_INK)
+    axes.set_xlabel("updates", fontsize=9, color=_INK)
+    axes.set_ylabel(unit, fontsize=9, color=_INK)
+    axes.tick_params(labelsize=8, color=_FAINT, labelcolor=_INK)
+    axes.grid(True, color="#e6e6e6", lw=0.6)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.01)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    handles, _ = axes.get_legend_handles_labels()
+    if len(handles) <= 12:  # more than a dozen lines: the names would cover the curves
+        axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def _write_figure(figure: Figure, path: Path) -> Path:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor="white")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    serialize.write_atomically(path, buffer.getvalue())
+    return path
