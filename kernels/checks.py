@@ -29,6 +29,8 @@ def same_dtype(op: str, **arrays: Array) -> np.dtype:
     if any(k != first for k in kinds.values()) or first.kind != "f":
         listed = ", ".join(f"{name} {k}" for name, k in kinds.items())
         raise ValueError(f"{op}: the arrays must share one floating dtype, got {listed}")
+    if not first.isnative:
+        raise ValueError(f"{op}: the arrays are of foreign byte order ({first.str}): use .astype({first.name!r})")
     return first
 
 
@@ -58,9 +60,7 @@ def output_shape(
         raise ValueError(f"{op}: weight {tuple(w)} has an empty kernel")
     oh, ow = ((x[2 + i] + 2 * padding[i] - w[2 + i]) // stride[i] + 1 for i in (0, 1))
     if oh < 1 or ow < 1:
-        raise ValueError(
-            f"{op}: a {w[2]}x{w[3]} kernel does not fit an input of {x[2]}x{x[3]} with padding {padding}"
-        )
+        raise ValueError(f"{op}: a {w[2]}x{w[3]} kernel does not fit an input of {x[2]}x{x[3]} with padding {padding}")
     return x[0], w[0], oh, ow
 
 

@@ -54,9 +54,7 @@ def conv2d(
     return f(x, w, b, stride=stride, padding=padding, activation=activation)
 
 
-def conv2d_grad_input(
-    gy: Array, w: Array, *, input_shape: Sequence[int], stride: _Pair, padding: _Pair
-) -> Array:
+def conv2d_grad_input(gy: Array, w: Array, *, input_shape: Sequence[int], stride: _Pair, padding: _Pair) -> Array:
     """The gradient of sum(gy * conv2d(x, w)) in x, which is the up-convolution of gy with w.
 
     gy (N, O, OH, OW), w (O, C, KH, KW) -> gx of `input_shape` (N, C, H, W).
@@ -71,9 +69,7 @@ def conv2d_grad_input(
     return f(gy, w, input_shape=shape, stride=stride, padding=padding)
 
 
-def conv2d_grad_weight(
-    gy: Array, x: Array, *, weight_shape: Sequence[int], stride: _Pair, padding: _Pair
-) -> Array:
+def conv2d_grad_weight(gy: Array, x: Array, *, weight_shape: Sequence[int], stride: _Pair, padding: _Pair) -> Array:
     """The gradient of sum(gy * conv2d(x, w)) in w: gy (N, O, OH, OW), x (N, C, H, W) -> `weight_shape`."""
     op = "conv2d_grad_weight"
     stride, padding = checks.pair(op, "stride", stride, 1), checks.pair(op, "padding", padding, 0)
@@ -123,9 +119,7 @@ def batch_norm_grad(
     dtype = checks.same_dtype(op, gy=gy, input=x, gamma=gamma, beta=beta, mean=mean, rstd=rstd)
     slope_of(activation)
     arrays = {"gy": gy, "x": x, "gamma": gamma, "beta": beta, "mean": mean, "rstd": rstd}
-    return _serve(op, dtype, arrays, activation=activation)(
-        gy, x, gamma, beta, mean, rstd, activation=activation
-    )
+    return _serve(op, dtype, arrays, activation=activation)(gy, x, gamma, beta, mean, rstd, activation=activation)
 
 
 def batch_norm_inference(
@@ -144,18 +138,14 @@ def batch_norm_inference(
     dtype = checks.same_dtype(op, input=x, gamma=gamma, beta=beta, mean=mean, var=var)
     slope_of(activation)
     arrays = {"x": x, "gamma": gamma, "beta": beta, "mean": mean, "var": var}
-    return _serve(op, dtype, arrays, activation=activation)(
-        x, gamma, beta, mean, var, eps=eps, activation=activation
-    )
+    return _serve(op, dtype, arrays, activation=activation)(x, gamma, beta, mean, var, eps=eps, activation=activation)
 
 
 def matmul(a: Array, b: Array) -> Array:
     """The matrix product of NumPy's `matmul`: any dtype, leading dimensions broadcast."""
     dtype = a.dtype if a.dtype == b.dtype else np.result_type(a.dtype, b.dtype)
     if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
-        raise ValueError(
-            f"matmul: shapes {tuple(a.shape)} and {tuple(b.shape)} do not fit: (…, M, K) @ (…, K, N)"
-        )
+        raise ValueError(f"matmul: shapes {tuple(a.shape)} and {tuple(b.shape)} do not fit: (…, M, K) @ (…, K, N)")
     return _serve("matmul", dtype, {"a": a, "b": b})(a, b)
 
 

@@ -108,13 +108,14 @@ _served: dict[str, Counter[str]] = {op: Counter() for op in OPERATIONS}
 _told: set[str] = set()
 
 
-def _check_operation(op: str) -> None:
+def check_operation(op: str) -> None:
+    """Raise `KernelError` unless `op` is one of `OPERATIONS`."""
     if op not in OPERATIONS:
         raise KernelError(f"no operation {op!r}: there are {', '.join(OPERATIONS)}")
 
 
 def _add(implementation: Implementation) -> None:
-    _check_operation(implementation.op)
+    check_operation(implementation.op)
     key = (implementation.op, implementation.name, implementation.device)
     if key in _table and _table[key].builtin and not implementation.builtin:
         raise KernelError(
@@ -197,7 +198,7 @@ class use:
             wanted.update(dict.fromkeys(_operations_of(everything), everything))
         wanted.update(names)
         for op, name in wanted.items():
-            _check_operation(op)
+            check_operation(op)
             if name is not None and name not in _names(op):
                 raise KernelError(f"{op} has no kernel {name!r}: there are {', '.join(_names(op))}")
         self._before = {op: _asked.get(op) for op in wanted}
@@ -229,7 +230,7 @@ def parse_kernels(text: str) -> dict[str, str]:
         if not equals:
             wanted.update(dict.fromkeys(_operations_of(op), op))
             continue
-        _check_operation(op)
+        check_operation(op)
         if name not in _names(op):
             raise KernelError(f"{op} has no kernel {name!r}: there are {', '.join(_names(op))}")
         wanted[op] = name
@@ -261,9 +262,7 @@ def load_kernel_file(path: str | Path) -> dict[str, str]:
         raise KernelError(f"kernel file {path}: {type(error).__name__}: {error}") from error
     new = {op: name for (op, name, _), i in _table.items() if before.get((op, name, i.device)) is not i}
     if not new:
-        raise KernelError(
-            f"kernel file {path}: registers nothing (decorate with @kernels.register(op, name=…))"
-        )
+        raise KernelError(f"kernel file {path}: registers nothing (decorate with @kernels.register(op, name=…))")
     return new
 
 
@@ -271,9 +270,7 @@ def _by_name(spec: Spec, name: str) -> Implementation:
     implementation = _table.get((spec.op, name, spec.device))
     if implementation is None:
         devices = [i.device for i in implementations(spec.op) if i.name == name]
-        raise KernelError(
-            f"{spec.op}: kernel {name!r} runs on {', '.join(devices)}, the arrays are on {spec.device}"
-        )
+        raise KernelError(f"{spec.op}: kernel {name!r} runs on {', '.join(devices)}, the arrays are on {spec.device}")
     if (why := implementation.objection(spec)) is not None:
         raise KernelError(f"kernel {name!r} cannot do {spec}: {why}")
     return implementation

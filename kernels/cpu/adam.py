@@ -16,7 +16,7 @@ CHUNK = 1 << 14
 
 @jit
 def _step(p, g, m, v, b1, c1, b2, c2, rate, root, eps, decay):
-    """c1 = 1 - b1, c2 = 1 - b2, rate = lr / (1 - b1^t), root = 1 / sqrt(1 - b2^t), all in the arrays' dtype."""
+    """c1 = 1 - b1, c2 = 1 - b2, rate = lr / (1 - b1^t), root = 1 / sqrt(1 - b2^t), as the arrays are."""
     for t in prange((p.size + CHUNK - 1) // CHUNK):
         i, j = t * CHUNK, min(p.size, (t + 1) * CHUNK)
         pp, gg, mm, vv = p[i:j], g[i:j], m[i:j], v[i:j]

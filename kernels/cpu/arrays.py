@@ -1,4 +1,4 @@
-"""What a compiled kernel is handed: flat, aligned, writable memory, of one layout, so that it compiles once."""
+"""What a compiled kernel is handed: flat, aligned, writable memory, so that it compiles for one layout."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 
 def flat(a: np.ndarray) -> np.ndarray:
     """`a` in C order as one dimension: a view where that can be, else a copy."""
-    return np.require(a, requirements="CAW").reshape(-1)
+    return np.require(a, requirements=["C", "A", "W"]).reshape(-1)
 
 
 def channels_last(x: np.ndarray) -> np.ndarray:

@@ -57,7 +57,8 @@ def _geometry(x: tuple[int, ...], w: tuple[int, ...], stride, padding, *, by_inp
     if images == 1:
         fitting = TILE // row * (stride[0] if by_input else 1)
         rows = max(1, min(height, fitting, -(-height * n // 8)))
-    return Geometry(n, h, wd, c, o, oh, ow, kh, kw, *stride, *padding, images, rows)
+    (sh, sw), (ph, pw) = stride, padding
+    return Geometry(n, h, wd, c, o, oh, ow, kh, kw, sh, sw, ph, pw, images, rows)
 
 
 def _scratch(g: Geometry, dtype: np.dtype, *, by_input: bool) -> tuple[np.ndarray, int]:
@@ -243,9 +244,7 @@ def conv2d_grad_input(
     gx = device.empty((g.n, g.h, g.w, g.c), gy.dtype)
     if gx.size:
         scratch, size = _scratch(g, gy.dtype, by_input=True)
-        threads.launch(
-            _grad_input, flat(channels_last(gy)), flat(channels_last(w)), flat(gx), scratch, size, g
-        )
+        threads.launch(_grad_input, flat(channels_last(gy)), flat(channels_last(w)), flat(gx), scratch, size, g)
     return gx.transpose(0, 3, 1, 2)
 
 

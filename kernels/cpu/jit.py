@@ -81,7 +81,7 @@ def _remove_old(parent: Path) -> None:
 
 
 class _Impl(CompileResultCacheImpl):
-    _locator_classes = (_Locator,)
+    _locator_classes = [_Locator]  # noqa: RUF012
 
 
 class _Cache(FunctionCache):

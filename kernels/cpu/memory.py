@@ -23,8 +23,7 @@ def _address(context: Any, builder: Any, kind: Any, value: Any, offset: Any) -> 
     return builder.bitcast(builder.gep(array.data, [offset]), _POINTER)
 
 
-@intrinsic
-def gemm(typing_context, ta, tb, m, n, k, a, ao, lda, b, bo, ldb, beta, c, co, ldc):
+def _gemm(typing_context, ta, tb, m, n, k, a, ao, lda, b, bo, ldb, beta, c, co, ldc):
     """C = op(A) op(B) + beta C, row-major: C (m, n) at c[co:], rows ldc apart.
 
     A is (m, k) at a[ao:] with rows lda apart, or (k, m) if `ta`; B is (k, n) at b[bo:], or (n, k) if `tb`.
@@ -41,9 +40,11 @@ def gemm(typing_context, ta, tb, m, n, k, a, ao, lda, b, bo, ldb, beta, c, co, l
         number = context.get_value_type(kind)
         function_type = ir.FunctionType(
             ir.IntType(32),
-            [_BYTE, _BYTE, _BYTE, _SIZE, _SIZE, _SIZE, _POINTER, _POINTER, _SIZE, _POINTER, _SIZE]
-            + [_POINTER, _POINTER, _SIZE],
-        )
+            [
+                _BYTE, _BYTE, _BYTE, _SIZE, _SIZE, _SIZE, _POINTER,
+                _POINTER, _SIZE, _POINTER, _SIZE, _POINTER, _POINTER, _SIZE,
+            ],
+        )  # fmt: skip
         function = cgutils.get_or_insert_function(builder.module, function_type, "numba_xxgemm")
         one = cgutils.alloca_once_value(builder, ir.Constant(number, 1.0))
         scale = cgutils.alloca_once_value(builder, beta)
@@ -69,8 +70,10 @@ def gemm(typing_context, ta, tb, m, n, k, a, ao, lda, b, bo, ldb, beta, c, co, l
     return signature, generate
 
 
-@intrinsic
-def copy(typing_context, target, i, source, j, count):
+gemm: Any = intrinsic(_gemm)
+
+
+def _copy(typing_context, target, i, source, j, count):
     """target[i : i + count] = source[j : j + count], flat arrays of one dtype that do not overlap."""
     signature = types.void(target, types.intp, source, types.intp, types.intp)
 
@@ -83,3 +86,6 @@ def copy(typing_context, target, i, source, j, count):
         return context.get_dummy_value()
 
     return signature, generate
+
+
+copy: Any = intrinsic(_copy)

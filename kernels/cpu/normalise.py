@@ -20,6 +20,8 @@ BLOCK = 1 << 15
 """Numbers in a block: it is read twice and should stay in the second-level cache."""
 WIDTH = 512
 """Channels in a block at most."""
+FAR = 4.0
+"""Deviations between the mean and 0 from which on the rounding of the mean is made up for in the gradient."""
 
 
 def _blocks(m: int, c: int) -> tuple[int, int]:
@@ -86,18 +88,19 @@ def _statistics(x, m, c, rows, width, partial, eps, mean, low, rstd):
             partial[at + 2 * c + c0 : at + 2 * c + c1],
         )
     for i in range(c):
-        count, middle, spread = 0.0, 0.0, 0.0
+        anchor = np.float64(partial[i])
+        count, middle, spread = 0.0, 0.0, 0.0  # middle: the mean so far, less the anchor
         for t in range(down):
             more = float(min(m, (t + 1) * rows) - t * rows)
             rest = np.float64(partial[(3 * t + 1) * c + i]) / more
-            here = np.float64(partial[3 * t * c + i]) + rest
+            here = (np.float64(partial[3 * t * c + i]) - anchor) + rest
             apart = here - middle
             spread += np.float64(partial[(3 * t + 2) * c + i]) - rest * rest * more
             spread += apart * apart * (count * more / (count + more))
             count += more
             middle += apart * (more / count)
-        mean[i] = middle
-        low[i] = middle - np.float64(mean[i])
+        mean[i] = anchor + middle
+        low[i] = (anchor - np.float64(mean[i])) + middle
         rstd[i] = 1 / np.sqrt(max(spread, 0.0) / m + eps)
 
 
@@ -113,18 +116,17 @@ def _normalise(x, m, c, rows, centre, scale, shift, slope, floor, y):
 
 @jit
 def _grad_sums(gy, x, m, c, rows, width, centre, scale, shift, slope, partial, sums):
-    """Sums over the rows of g, of g (x - centre) and of x - centre, where g = gy act'(z), in float64."""
+    """Sums over the rows of g and of g (x - centre), where g = gy act'(z), in float64."""
     down = (m + rows - 1) // rows
     across = (c + width - 1) // width
     for t in prange(down * across):
         r0, c0 = t // across * rows, t % across * width
         r1, c1 = min(m, r0 + rows), min(c, c0 + width)
-        at = t // across * 3 * c + c0
+        at = t // across * 2 * c + c0
         n = c1 - c0
-        s0, s1, s2 = partial[at : at + n], partial[at + c : at + c + n], partial[at + 2 * c : at + 2 * c + n]
+        s0, s1 = partial[at : at + n], partial[at + c : at + c + n]
         s0[:] = 0
         s1[:] = 0
-        s2[:] = 0
         mid, sc, sh = centre[c0:c1], scale[c0:c1], shift[c0:c1]
         for r in range(r0, r1):
             a, b = x[r * c + c0 : r * c + c1], gy[r * c + c0 : r * c + c1]
@@ -133,11 +135,10 @@ def _grad_sums(gy, x, m, c, rows, width, centre, scale, shift, slope, partial, s
                 g = b[i] if d * sc[i] + sh[i] > 0 else b[i] * slope
                 s0[i] += g
                 s1[i] += g * d
-                s2[i] += d
-    for i in range(3 * c):
+    for i in range(2 * c):
         total = 0.0
         for t in range(down):
-            total += np.float64(partial[t * 3 * c + i])
+            total += np.float64(partial[t * 2 * c + i])
         sums[i] = total
 
 
@@ -161,24 +162,29 @@ def batch_norm(
     c, kind = x.shape[1], x.dtype
     m = x.size // max(1, c)
     y = device.empty(last.shape, kind)
-    mean, low = np.zeros(c, kind), np.zeros(c, kind)
-    rstd = np.full(c, 1 / np.sqrt(eps) if eps > 0 else np.inf, kind)
-    if x.size:
-        rows, width = _blocks(m, c)
-        memory, partial = flat(last), device.empty((-(-m // rows) * 3 * c,), kind)
-        threads.launch(_statistics, memory, m, c, rows, width, partial, float(eps), mean, low, rstd)
-        scale = rstd * gamma
-        _run_normalise(memory, y, m, c, mean, scale, beta - low * scale, activation)
+    if not x.size:
+        return channels_first(y), np.zeros(c, kind), np.full(c, 1 / np.sqrt(eps), kind)
+    memory = flat(last)
+    mean, low, rstd = _run_statistics(memory, m, c, eps)
+    scale = rstd * gamma
+    _run_normalise(memory, y, m, c, mean, scale, beta - low * scale, activation)
     return channels_first(y), mean, rstd
+
+
+def _run_statistics(memory, m, c, eps):
+    kind = memory.dtype
+    rows, width = _blocks(m, c)
+    partial = device.empty((-(-m // rows) * 3 * c,), kind)
+    mean, low, rstd = np.empty(c, kind), np.empty(c, kind), np.empty(c, kind)
+    threads.launch(_statistics, memory, m, c, rows, width, partial, float(eps), mean, low, rstd)
+    return mean, low, rstd
 
 
 def _run_normalise(memory, y, m, c, centre, scale, shift, activation) -> None:
     slope, kind = slope_of(activation), y.dtype.type
     rows = max(1, BLOCK // c)
     constants = kind(slope), kind(floor_of(slope, y.dtype))
-    threads.launch(
-        _normalise, memory, m, c, rows, flat(centre), flat(scale), flat(shift), *constants, y.reshape(-1)
-    )
+    threads.launch(_normalise, memory, m, c, rows, flat(centre), flat(scale), flat(shift), *constants, y.reshape(-1))
 
 
 def batch_norm_grad(
@@ -200,14 +206,15 @@ def batch_norm_grad(
         return channels_first(gx), np.zeros(c, kind), np.zeros(c, kind)
     slope = kind.type(slope_of(activation))
     rows, width = _blocks(m, c)
-    gradient, memory, centre = flat(channels_last(gy)), flat(last), flat(mean)
-    scale, shift = flat(rstd * gamma), flat(beta)
-    partial, sums = device.empty((-(-m // rows) * 3 * c,), kind), np.empty(3 * c)
-    threads.launch(
-        _grad_sums, gradient, memory, m, c, rows, width, centre, scale, shift, slope, partial, sums
-    )
-    sum_g, sum_gd, sum_d = sums.reshape(3, c)
-    low = sum_d / m  # the mean less its rounded value
+    gradient, memory = flat(channels_last(gy)), flat(last)
+    centre, low = flat(mean), np.zeros(c, kind)
+    if np.abs(mean * rstd).max() > FAR:
+        centre, low, _ = _run_statistics(memory, m, c, 0.0)
+    scale = rstd * gamma
+    shift = beta - low * scale
+    partial, sums = device.empty((-(-m // rows) * 2 * c,), kind), np.empty(2 * c)
+    threads.launch(_grad_sums, gradient, memory, m, c, rows, width, centre, scale, shift, slope, partial, sums)
+    sum_g, sum_gd = sums.reshape(2, c)
     wide = rstd.astype(np.float64)
     ggamma = (sum_gd - low * sum_g) * wide
     across = -scale * wide * ggamma / m

@@ -1,0 +1,70 @@
+"""`python -m kernels list` and `python -m kernels verify`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from kernels.registry import OPERATIONS, KernelError, check_operation, chosen, implementations, load_kernel_file
+from kernels.verify import find
+from kernels.verify import verify as run_verify
+
+
+@click.group()
+def main() -> None:
+    """Kernels: what there is, and whether it is right."""
+
+
+@main.command("list")
+@click.option("--kernel-file", type=click.Path(), help="Also list what this Python file registers.")
+def list_command(kernel_file: str | None) -> None:
+    """Every implementation; * marks the automatic choice for large problems."""
+    if kernel_file is not None:
+        load_kernel_file(kernel_file)
+    for op in OPERATIONS:
+        for i in implementations(op):
+            mark = "*" if chosen(i.device)[op] == i.name else " "
+            module = i.missing()
+            note = f"  (needs {module})" if module else ""
+            click.echo(f"{mark} {op:22} {i.name:10} {i.device:5} {', '.join(i.dtypes or ('any dtype',))}{note}")
+
+
+@main.command("verify")
+@click.argument("op", required=False)
+@click.option("--name", help="Only the implementation of this name.")
+@click.option("--kernel-file", type=click.Path(), help="Check what this Python file registers.")
+@click.option("--rtol", type=float, help="Allowed error as a share of the sum of magnitudes [8 sqrt(K) eps].")
+@click.option("--atol", type=float, help="Allowed error on top [K times the least normal number].")
+def verify_command(
+    op: str | None, name: str | None, kernel_file: str | None, rtol: float | None, atol: float | None
+) -> None:
+    """Hold implementations of OP (of every operation, if none is named) against the definition."""
+    loaded = load_kernel_file(kernel_file) if kernel_file is not None else {}
+    if op is None and name is not None and not loaded:
+        raise KernelError("verify --name: name the operation too")
+    if loaded and op is not None and op not in loaded:
+        raise KernelError(f"kernel file {kernel_file}: registers {', '.join(loaded)}, not {op}")
+    if op is not None:
+        check_operation(op)
+    wrong = False
+    for operation in [op] if op is not None else list(loaded or OPERATIONS):
+        for implementation in find(operation, name or loaded.get(operation)):
+            report = run_verify(implementation, rtol=rtol, atol=atol)
+            click.echo(str(report))
+            wrong |= not report.ok
+    if wrong:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    try:
+        main.main(standalone_mode=False)
+    except KernelError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        click.echo(f"error: {error.format_message()}", err=True)
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
