@@ -309,6 +309,14 @@ class Code:
             for v, o, s in zip(self.variables, self.outputs, self.columns, strict=True)
         ]
 
+    def residual(self, parameters: np.ndarray, c: np.ndarray) -> list[float]:
+        """√E(c − μ)² of each continuous variable over a batch of arrays, in units of c."""
+        return [
+            v.residual(parameters[:, o], c[:, s])
+            for v, o, s in zip(self.variables, self.outputs, self.columns, strict=True)
+            if not isinstance(v, Categorical)
+        ]
+
     def posterior(self, parameters: np.ndarray) -> dict[str, np.ndarray]:
         """What Q says of each variable by name: probabilities (n, K), or mean and deviation (n, 2)."""
         return {
