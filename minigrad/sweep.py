@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from kernels import device
 from kernels.device import Array
@@ -207,16 +210,33 @@ def _visit(node: Node, gs: list[Any], sums: _Sums, aims: set | None, needed: set
             sums.add(key_of(edge), _fit(g, node, i), state.recording)
 
 
+def _most_held(v: Variable) -> int:
+    """The most references to any array on the way from `v` to the memory it shows."""
+    array, most = v.data, 0
+    while array is not None:
+        most = max(most, sys.getrefcount(array))
+        array = getattr(array, "base", None)
+    return most
+
+
+_ALONE = _most_held(Variable(np.empty(0)))
+
+
+def _own(g: Variable) -> Array:
+    """The array of `g` if nobody else holds it, else a copy: a gradient is nobody else's memory."""
+    return device.own(g.data) if _most_held(g) <= _ALONE else g.data.copy()
+
+
 def _accumulate(leaf: Variable, g: Any, record: bool) -> None:
     if leaf.grad is None:
-        leaf.grad = g if record else Variable.concrete(device.own(g.data))
+        leaf.grad = g.clone() if record else Variable.concrete(_own(g))
     elif record:
         leaf.grad = leaf.grad + g
     else:
         leaf.grad = Variable.concrete(as_array(leaf.grad.data + g.data))
 
 
-def _cotangents(outputs: Sequence[Variable], given: Sequence[Any] | None) -> list[Any]:
+def _cotangents(outputs: Sequence[Variable], given: Sequence[Any] | None, record: bool) -> list[Any]:
     result = []
     for k, y in enumerate(outputs):
         g = None if given is None else given[k]
@@ -230,7 +250,8 @@ def _cotangents(outputs: Sequence[Variable], given: Sequence[Any] | None) -> lis
                     f"a gradient is implicit for scalars only: output {k} has shape {y.data.shape}; give its cotangent"
                 )
             g = device.array_module(y.data).ones_like(y.data)
-        g = g if isinstance(g, Variable) else Variable.concrete(as_array(g))
+        if not isinstance(g, Variable) or not record:
+            g = Variable.concrete(as_array(g))  # a handle of its own: the caller goes on holding the array
         if g.data.shape != y.data.shape:
             raise GradientError(f"the cotangent of output {k} has shape {g.data.shape}, the output {y.data.shape}")
         result.append(g)
@@ -241,7 +262,7 @@ def backward(output: Variable, gradient: Any = None, retain_graph: bool | None =
              create_graph: bool = False) -> None:  # fmt: skip
     """Add the derivative of `output` to the `grad` of every leaf it depends on."""
     retain = create_graph if retain_graph is None else retain_graph
-    _sweep([output], _cotangents([output], [gradient]), None, create_graph, retain)
+    _sweep([output], _cotangents([output], [gradient], create_graph), None, create_graph, retain)
 
 
 def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *, create_graph: bool = False,
@@ -259,7 +280,7 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *, create_graph: b
         if not x.requires_grad:
             raise GradientError(f"input {k} of shape {x.data.shape} does not require a gradient")
     retain = create_graph if retain_graph is None else retain_graph
-    results = _sweep(outputs, _cotangents(outputs, grad_outputs), inputs, create_graph, retain)
+    results = _sweep(outputs, _cotangents(outputs, grad_outputs, create_graph), inputs, create_graph, retain)
     for k, g in enumerate(results):
         if g is None and not allow_unused:
             raise GradientError(f"the outputs do not depend on input {k}; allow_unused=True gives None for it")

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -106,14 +107,15 @@ def as_array(value: Any) -> Array:
     return value.data if isinstance(value, Variable) else dtypes.as_array(value)
 
 
-def _raw(value: Any, weak: bool) -> Any:
+def _raw(value: Any) -> Any:
+    """The raw array of an argument; a Python number or `None` stays what it is."""
     if isinstance(value, Variable):
         return value.data
     if value is None or device.is_array(value):
         return value
     if isinstance(value, np.generic):
         value = value.item()
-    return value if weak and type(value) in dtypes.PYTHON else as_array(value)
+    return value if type(value) in dtypes.PYTHON else as_array(value)
 
 
 # ---- rules ------------------------------------------------------------------------------------------------
@@ -192,16 +194,19 @@ class Primitive:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         arguments, settings = self._bind(args, kwargs)
-        raws = [_raw(a, self.promotes is not None) for a in arguments]
+        raws = [_raw(a) for a in arguments]
         xp = device.array_module(*raws)
         if self.promotes is not None:
-            raws = self._promoted(raws)
+            raws = self._promoted(raws, xp)
+        else:
+            raws = [xp.asarray(a, dtypes.PYTHON[type(a)]) if type(a) in dtypes.PYTHON else a for a in raws]
         start = time.perf_counter()
         try:
-            result = self.forward(*raws, **settings)
+            with np.errstate(all="ignore"):  # infinities are values; `detect_anomaly` says where they begin
+                result = self.forward(*raws, **settings)
         except (ValueError, TypeError, IndexError) as error:
             given = ", ".join(f"{a.dtype} {a.shape}" if hasattr(a, "shape") else repr(a) for a in raws)
-            kind = ValueError if isinstance(error, ValueError) else type(error)
+            kind = next(k for k in (ValueError, TypeError, IndexError) if isinstance(error, k))
             raise kind(f"{self.name}({given}): {error}") from None
         results = result if self.outputs or self.saves else (result,)
         n_out = len(self.outputs) or 1
@@ -215,10 +220,10 @@ class Primitive:
             self._record(arguments, raws, settings, outs, results[n_out:])
         return tuple(outs) if self.outputs else outs[0]
 
-    def _promoted(self, raws: list[Any]) -> list[Any]:
+    def _promoted(self, raws: list[Any], xp: Any) -> list[Any]:
         first, rest = ([], raws) if self.promotes != "rest" else (raws[:1], raws[1:])
         if not any(device.is_array(a) for a in rest):
-            rest = [as_array(a) for a in rest]
+            rest = [xp.asarray(a, dtypes.PYTHON[type(a)]) for a in rest]
         dtype = result_type(*rest)
         if self.promotes == "float" and dtype.kind != "f":
             dtype = np.dtype(np.float32)
@@ -249,6 +254,7 @@ def _positional(f: Callable) -> int:
     return len(kinds) - kinds.count(inspect.Parameter.KEYWORD_ONLY)
 
 
+@lru_cache(maxsize=1024)
 def names_of(f: Callable) -> tuple[str, ...]:
     return tuple(inspect.signature(f).parameters)
 

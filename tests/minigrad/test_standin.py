@@ -271,6 +271,14 @@ def test_streams_are_per_context():
     assert cp.cuda.get_current_stream() is null
 
 
+def test_views_share_their_base_and_it_is_the_array_they_were_made_of():
+    x = cp.zeros((2, 3))
+    assert x.T.base is x[1:].base is x.T.T.base is x
+    assert x.base is None and x.T[:, 0].base is x and cp.lib.stride_tricks.as_strided(x, (2,)).base is x
+    made = cp.zeros((2, 3)).T
+    assert made.base is not None and made[0].base is made.base
+
+
 def test_the_device_interface_names_the_memory():
     x = cp.arange(6).reshape(2, 3).T
     described = x.__cuda_array_interface__

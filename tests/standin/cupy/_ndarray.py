@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -50,7 +51,7 @@ class ndarray:
     __hash__ = None  # type: ignore[assignment]
     __array_ufunc__ = None  # NumPy's operators give way, its functions refuse
     __array_priority__ = 100
-    __slots__ = ("__weakref__", "_a")
+    __slots__ = ("__weakref__", "_a", "_base")
 
     def __init__(
         self, shape: Any, dtype: Any = float, memptr: Any = None, strides: Any = None, order: str = "C"
@@ -58,6 +59,8 @@ class ndarray:
         if memptr is not None or strides is not None:
             raise NotImplementedError("the stand-in makes no array on given memory")
         self._a = np.full(shape, garbage(dtype), dtype, order)  # type: ignore[call-overload]
+        self._base: ndarray | None = None
+        _owners[id(self._a)] = self
 
     # -- what an array is
 
@@ -70,7 +73,7 @@ class ndarray:
     strides = property(lambda self: self._a.strides)
     flags = property(lambda self: Flags(self._a.flags))
     data = property(lambda self: MemoryPointer(self._a.ctypes.data))
-    base = property(lambda self: None if self._a.base is None else wrap(self._a.base))
+    base = property(lambda self: self._base)
     T = property(lambda self: wrap(self._a.T))
     mT = property(lambda self: wrap(self._a.mT))
     real = property(lambda self: wrap(self._a.real))
@@ -233,12 +236,28 @@ def host(x: Any) -> Any:
 def wrap(x: Any) -> Any:
     """NumPy's `x` as the device's: scalars become 0-d arrays."""
     if isinstance(x, (np.ndarray, np.generic)):
+        memory = np.asarray(x)
+        known = _owners.get(id(memory))
+        if known is not None:
+            return known
         result = ndarray.__new__(ndarray)
-        result._a = np.asarray(x)
+        result._a, result._base = memory, _owner(memory.base)
+        _owners[id(memory)] = result
         return result
     if isinstance(x, tuple) and hasattr(x, "_fields"):
         return type(x)(*map(wrap, x))
     return type(x)(map(wrap, x)) if isinstance(x, (tuple, list)) else x
+
+
+_owners: weakref.WeakValueDictionary[int, ndarray] = weakref.WeakValueDictionary()
+"""Every device array by the identity of the memory behind it: there is one of each, as with CuPy."""
+
+
+def _owner(memory: Any) -> ndarray | None:
+    """The device array that a view's memory belongs to; all its views share it as their base."""
+    while not isinstance(memory, np.ndarray) and memory is not None:
+        memory = getattr(memory, "base", None)
+    return None if memory is None else wrap(memory)
 
 
 def c_order(x: Any) -> Any:
