@@ -74,8 +74,17 @@ def _update(running: Any, batch: Array, momentum: float) -> None:
         running.written("batch_norm")
 
 
-def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
-               training: bool = False, momentum: float = 0.1, eps: float = 1e-5, activation: Any = None) -> Any:  # fmt: skip
+def batch_norm(
+    input: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: Any = None,
+) -> Any:
     """activation(weight * (x - m) / sqrt(v + eps) + bias), a mean m and a variance v for each channel.
 
     input (N, C) or (N, C, …). In training m and v are the batch's (v biased), and the running statistics move
@@ -99,5 +108,7 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
             _update(running_mean, m.data, momentum)
             _update(running_var, (1 / rstd.data**2 - eps) * (n / (n - 1)), momentum)
     else:
+        if running_mean is None or running_var is None:
+            raise ValueError("batch_norm: outside training the running mean and variance must be given")
         y = _batch_norm_inference(x, weight, bias, running_mean, running_var, eps=eps, activation=activation)
     return y if y.ndim == raw.ndim else reshape(y, raw.shape)
