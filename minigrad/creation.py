@@ -80,7 +80,9 @@ def randn(*size: Any, dtype: Any = np.float32, device: str = "cpu", requires_gra
     return _drawn(random.generator().standard_normal(_shape(size)), dtype, device, requires_grad)
 
 
-def randint(low: int, high: int | None = None, size: Any = (), *, dtype: Any = np.int64, device: str = "cpu") -> Tensor:
-    """Integers from low up to and without high; `randint(high, size=…)` starts at 0."""
+def randint(low: int, high: Any = None, size: Any = (), *, dtype: Any = np.int64, device: str = "cpu") -> Tensor:
+    """Integers from low up to and without high; `randint(high, size)` starts at 0."""
+    if isinstance(high, (tuple, list)):
+        high, size = None, high
     low, high = (0, low) if high is None else (low, high)
     return _drawn(random.generator().integers(low, high, tuple(size)), dtype, device)

@@ -200,22 +200,22 @@ class Tensor(Variable):
         return a.abs(self)
 
     def __eq__(self, other: Operand) -> Tensor:  # type: ignore[override]
-        return a.equal(self, other)
+        return a.eq(self, other)
 
     def __ne__(self, other: Operand) -> Tensor:  # type: ignore[override]
-        return a.not_equal(self, other)
+        return a.ne(self, other)
 
     def __lt__(self, other: Operand) -> Tensor:
-        return a.less(self, other)
+        return a.lt(self, other)
 
     def __le__(self, other: Operand) -> Tensor:
-        return a.less_equal(self, other)
+        return a.le(self, other)
 
     def __gt__(self, other: Operand) -> Tensor:
-        return a.greater(self, other)
+        return a.gt(self, other)
 
     def __ge__(self, other: Operand) -> Tensor:
-        return a.greater_equal(self, other)
+        return a.ge(self, other)
 
     def __getitem__(self, index: Any) -> Tensor:
         return s.getitem(self, index)
@@ -239,6 +239,24 @@ class Tensor(Variable):
 
     def matmul(self, other: Operand) -> Tensor:
         return l.matmul(self, other)
+
+    def eq(self, other: Operand) -> Tensor:
+        return a.eq(self, other)
+
+    def ne(self, other: Operand) -> Tensor:
+        return a.ne(self, other)
+
+    def lt(self, other: Operand) -> Tensor:
+        return a.lt(self, other)
+
+    def le(self, other: Operand) -> Tensor:
+        return a.le(self, other)
+
+    def gt(self, other: Operand) -> Tensor:
+        return a.gt(self, other)
+
+    def ge(self, other: Operand) -> Tensor:
+        return a.ge(self, other)
 
     def neg(self) -> Tensor:
         return a.neg(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from kernels.device import Array, array_module
@@ -21,8 +22,8 @@ def _positive(r: Any) -> list:
 
 def _apart(r: Any) -> list:
     """Arguments that stay further from each other than any difference quotient steps."""
-    a = r.normal(size=(3, 4))
-    return [((a, a[:1] + r.uniform(0.3, 1, (3, 4))), {}), ((a, a.min(axis=0) - 0.5), {})]
+    a = r.permutation(12).reshape(3, 4) * 0.3
+    return [((a, a.T.reshape(3, 4) + 0.15), {}), ((a, r.permutation(4) * 0.6 + 0.75), {})]
 
 
 @primitive(promotes="same", samples=_pair)
@@ -78,6 +79,8 @@ def _power_base(g: Any, input: Any, exponent: Any) -> Any:
 
 def _power_exponent(g: Any, input: Any, out: Any) -> Any:
     # d/de x^e = x^e log x; its limit at x = 0 is 0, where log would give nan.
+    if not hasattr(input, "shape"):  # a Python number: its logarithm in full precision
+        return g * out * (math.log(input) if input > 0 else math.nan if input < 0 else 0.0)
     safe = where(input == 0, 1.0, input)
     return g * out * safe.log()
 
@@ -194,9 +197,9 @@ where.defvjp(
 )
 
 
-def _comparison(name: str, symbol: str) -> Primitive:
+def _comparison(name: str, symbol: str, function: str) -> Primitive:
     def compare(input: Array, other: Array) -> Array:
-        return getattr(array_module(input, other), name)(input, other)
+        return getattr(array_module(input, other), function)(input, other)
 
     compare.__doc__ = f"Whether input {symbol} other, element by element, as booleans."
     rule = primitive(compare, name=name, promotes="same")
@@ -204,9 +207,9 @@ def _comparison(name: str, symbol: str) -> Primitive:
     return rule
 
 
-equal = _comparison("equal", "==")
-not_equal = _comparison("not_equal", "!=")
-less = _comparison("less", "<")
-less_equal = _comparison("less_equal", "<=")
-greater = _comparison("greater", ">")
-greater_equal = _comparison("greater_equal", ">=")
+eq = _comparison("eq", "==", "equal")
+ne = _comparison("ne", "!=", "not_equal")
+lt = _comparison("lt", "<", "less")
+le = _comparison("le", "<=", "less_equal")
+gt = _comparison("gt", ">", "greater")
+ge = _comparison("ge", ">=", "greater_equal")

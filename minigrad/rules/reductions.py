@@ -8,7 +8,7 @@ from typing import Any
 from kernels.device import Array, array_module
 from minigrad.rules.arithmetic import maximum, minimum, sqrt
 from minigrad.rules.elementwise import exp
-from minigrad.rules.shape import cat, expand, flip, reshape
+from minigrad.rules.shape import axis_of, cat, expand, flip, reshape
 from minigrad.tape import as_array, primitive
 
 Dim = int | tuple[int, ...] | None
@@ -48,10 +48,15 @@ def _distinct(r: Any) -> list:
     return [((x,), {}), ((x, 1), {}), ((x, (0, -1), True), {})]
 
 
+def _counting(input: Array) -> Array:
+    """Booleans and integers of every width as int64, so that adding them up does not overflow."""
+    return input if input.dtype.kind == "f" else input.astype("int64")
+
+
 @primitive(samples=_along)
 def sum(input: Array, dim: Dim = None, keepdim: bool = False) -> Array:
     """The sum along `dim`; booleans and integers add up as integers."""
-    return input.sum(axis=_axis(dim), keepdims=keepdim)
+    return _counting(input).sum(axis=_axis(dim), keepdims=keepdim)
 
 
 sum.defvjp(lambda g, dim, keepdim, shapes: expand(restore(g, dim, keepdim, shapes[0]), shapes[0]))
@@ -88,8 +93,10 @@ def std(
     *,
     correction: int | None = None,
 ) -> Any:
-    """The square root of `var`."""
-    return sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+    """The square root of `var`; where that is 0 the derivative is 0, not infinite."""
+    v = var(input, dim, unbiased, keepdim, correction=correction)
+    still = (v == 0).to(v.dtype)
+    return sqrt(v + still) - still
 
 
 def _extreme_vjp(g: Any, input: Any, out: Any, dim: Dim, keepdim: bool, shapes: Any) -> Any:
@@ -129,7 +136,7 @@ def min(input: Any, other: Any = None) -> Any:
 def logsumexp(input: Array, dim: Dim, keepdim: bool = False) -> Array:
     """log sum exp(input) along `dim`, without overflow."""
     xp = array_module(input)
-    top = input.max(axis=_axis(dim), keepdims=True)
+    top = (input.max if input.size else input.sum)(axis=_axis(dim), keepdims=True)
     top = xp.where(xp.isfinite(top), top, 0)
     out = xp.log(xp.exp(input - top).sum(axis=_axis(dim), keepdims=True)) + top
     return out if keepdim else out.squeeze(axis=_axis(dim))
@@ -147,6 +154,8 @@ logsumexp.defvjp(
 def softmax(input: Array, dim: int) -> Array:
     """exp(input) / sum exp(input) along `dim`."""
     xp = array_module(input)
+    if not input.size:
+        return input.copy()
     e = xp.exp(input - input.max(axis=dim, keepdims=True))
     return e / e.sum(axis=dim, keepdims=True)
 
@@ -158,6 +167,8 @@ softmax.defvjp(lambda g, out, dim: out * (g - sum(g * out, dim, True)))
 def log_softmax(input: Array, dim: int) -> Array:
     """input - logsumexp(input) along `dim`."""
     xp = array_module(input)
+    if not input.size:
+        return input.copy()
     shifted = input - input.max(axis=dim, keepdims=True)
     return shifted - xp.log(xp.exp(shifted).sum(axis=dim, keepdims=True))
 
@@ -168,7 +179,7 @@ log_softmax.defvjp(lambda g, out, dim: g - exp(out) * sum(g, dim, True))
 @primitive(samples=lambda r: [((r.normal(size=(3, 4)), 0), {}), ((r.normal(size=(3, 4)), -1), {})])
 def cumsum(input: Array, dim: int) -> Array:
     """The running sum along `dim`."""
-    return input.cumsum(axis=dim)
+    return _counting(input).cumsum(axis=dim)
 
 
 cumsum.defvjp(lambda g, dim: flip(cumsum(flip(g, dim), dim), dim))
@@ -179,11 +190,14 @@ def prod(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
 
     Pairs are multiplied in a tree, so the derivative is exact where entries are zero.
     """
-    axis = 0 if dim is None else dim % input.ndim
-    x = reshape(input, (-1,)) if dim is None else input
+    given = as_array(input)
+    axis = 0 if dim is None else axis_of(dim, given.ndim)
+    x = reshape(input, given.shape if dim is not None and given.ndim else (-1,))
+    if x.dtype.kind != "f":
+        x = x.to("int64")
     where_, length = (slice(None),) * axis, x.shape[axis]
     if length == 0:
-        filled = array_module(x.data).ones(x.shape[:axis] + (1,) + x.shape[axis + 1 :], x.dtype)
+        filled = array_module(x.data).ones((*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.dtype)
         x = as_like(filled, x)
     while x.shape[axis] > 1:
         half = x.shape[axis] // 2
@@ -192,7 +206,7 @@ def prod(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
         x = cat([pairs, odd], axis) if odd.shape[axis] else pairs
     shape = x.shape[:axis] + x.shape[axis + 1 :]
     if keepdim:
-        shape = (1,) * input.ndim if dim is None else x.shape
+        shape = (1,) * given.ndim if dim is None or not given.ndim else x.shape
     return reshape(x, shape)
 
 

@@ -19,6 +19,14 @@ def reshape(input: Array, shape: Sequence[int]) -> Array:
 reshape.defvjp(lambda g, shapes: reshape(g, shapes[0]))
 
 
+def axis_of(dim: int, ndim: int) -> int:
+    """`dim` counted from the front. A 0-d tensor has one dimension here, as in PyTorch."""
+    n = max(ndim, 1)
+    if not -n <= dim < n:
+        raise IndexError(f"dim {dim} is outside [{-n}, {n - 1}]")
+    return dim % n
+
+
 def _inverse(dims: Sequence[int]) -> tuple[int, ...]:
     order = [d % len(dims) for d in dims]
     return tuple(order.index(d) for d in range(len(dims)))
@@ -58,7 +66,7 @@ def squeeze(input: Any, dim: int | tuple[int, ...] | None = None) -> Any:
     """The input without its dimensions of length 1, or without those among `dim`."""
     shape = as_array(input).shape
     dims = range(len(shape)) if dim is None else (dim,) if isinstance(dim, int) else dim
-    drop = {d % len(shape) for d in dims} if shape else set()
+    drop = {axis_of(d, len(shape)) for d in dims}
     return reshape(input, tuple(n for d, n in enumerate(shape) if not (d in drop and n == 1)))
 
 
@@ -76,7 +84,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     shape = as_array(input).shape
     if not shape:
         return reshape(input, (1,))
-    first, last = start_dim % len(shape), end_dim % len(shape)
+    first, last = axis_of(start_dim, len(shape)), axis_of(end_dim, len(shape))
     joined = 1
     for n in shape[first : last + 1]:
         joined *= n
@@ -125,7 +133,7 @@ def getitem(input: Any, index: Any) -> Any:
 def gather(input: Any, dim: int, index: Any) -> Any:
     """out[i, j, …] = input[i, index[i, j, …], …], the index standing in dimension `dim`."""
     where, xp = as_array(index), array_module(as_array(input), as_array(index))
-    dim = dim % where.ndim
+    dim = axis_of(dim, where.ndim)
     mesh = [
         where if d == dim else xp.arange(n).reshape([n if k == d else 1 for k in range(where.ndim)])
         for d, n in enumerate(where.shape)
@@ -136,7 +144,7 @@ def gather(input: Any, dim: int, index: Any) -> Any:
 def flip(input: Any, dims: int | Sequence[int]) -> Any:
     """The input in reverse order along `dims`."""
     ndim = as_array(input).ndim
-    turned = {d % ndim for d in ((dims,) if isinstance(dims, int) else dims)}
+    turned = {axis_of(d, ndim) for d in ((dims,) if isinstance(dims, int) else dims)}
     return _getitem(input, tuple(slice(None, None, -1 if d in turned else 1) for d in range(ndim)))
 
 
@@ -171,7 +179,7 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
 def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Any, ...]:
     """Pieces along `dim`: of one size (the last may be smaller), or of the given sizes."""
     shape = as_array(tensor).shape
-    axis, sizes = dim % len(shape), split_size_or_sections
+    axis, sizes = axis_of(dim, len(shape)), split_size_or_sections
     if isinstance(sizes, int):
         if sizes <= 0:
             raise ValueError(f"split: the size of a piece must be positive, not {sizes}")
