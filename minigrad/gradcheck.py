@@ -297,12 +297,13 @@ def _pulled(problem: Problem, u: np.ndarray, templates: list[Any]) -> list[np.nd
         if g is None:
             flat.append(np.zeros(x.size))
             continue
+        g = g if device.is_array(g) else np.asarray(g)
         if device.device_of(g) != device.device_of(x):
             raise _Wrong(
                 name, f"the gradient is on {device.device_of(g)}, the argument on {device.device_of(x)}"
             )
-        if np.shape(g) != x.shape:
-            raise _Wrong(name, missing_unbroadcast(np.shape(g), x.shape))
+        if g.shape != x.shape:
+            raise _Wrong(name, missing_unbroadcast(g.shape, x.shape))
         g = device.to_host(g)
         if g.dtype != x.dtype:
             raise _Wrong(name, f"the gradient is {g.dtype}, the argument {x.dtype}")
@@ -344,7 +345,7 @@ def _tolerances(
             seen(_line(problem, k, _direction(x.shape, options.fast_mode, draw))) for _ in range(_DIRECTIONS)
         ]
         eps, error = balanced_step(probes, noise, 2.0 ** float(np.round(np.log2(size))))
-        atol = 10 * error
+        atol = float(10 * error)
     return Tolerances(
         str(coarsest),
         eps if options.eps is None else options.eps,

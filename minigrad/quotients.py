@@ -20,18 +20,25 @@ _ORDERS = (4, 5, 6)
 def rounding(line: Line, spacing: float) -> np.ndarray:
     """Standard deviation of the rounding in each output entry, from a table of differences.
 
-    `line` is evaluated at nine points `spacing` apart, a few roundings of x. Over so short a stretch the
-    k-th differences of the smooth part vanish and what is left of them is noise:
-    sigma_k^2 = (k!)^2 / (2k)! * mean_i (Delta^k f_i)^2. The median over k = 4, 5, 6 is returned.
+    `line` is evaluated at nine points `spacing` apart. Over a short stretch the k-th differences of the
+    smooth part vanish and what is left of them is noise: sigma_k^2 = (k!)^2 / (2k)! mean_i (Delta^k f_i)^2.
+    The median over k = 4, 5, 6 is taken. An entry that half of the steps leave unchanged is rounded too
+    coarsely for its noise to show; there a spacing of 16 and 256 times as much is tried.
 
-    Source: Moré and Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33 (2011), section 3.
+    Source: Moré and Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33 (2011), sections 3 and 6.
     """
-    values = np.stack([line((i - _POINTS // 2) * spacing) for i in range(_POINTS)])
-    levels = []
-    for k in _ORDERS:
-        weight = factorial(k) ** 2 / factorial(2 * k)
-        levels.append(np.sqrt(weight * np.mean(np.diff(values, k, axis=0) ** 2, axis=0)))
-    return np.median(levels, axis=0)
+    found, stuck = np.zeros(()), np.ones((), bool)
+    for factor in (1, 16, 256):
+        values = np.stack([line((i - _POINTS // 2) * spacing * factor) for i in range(_POINTS)])
+        levels = [
+            factorial(k) / factorial(2 * k) ** 0.5 * np.sqrt(np.mean(np.diff(values, k, axis=0) ** 2, axis=0))
+            for k in _ORDERS
+        ]
+        found = np.where(stuck, np.median(levels, axis=0), found)
+        stuck = np.mean(np.diff(values, axis=0) == 0, axis=0) >= 0.5
+        if not stuck.any():
+            break
+    return found
 
 
 def balanced_step(lines: Sequence[Line], sigma: float, scale: float) -> tuple[float, float]:
