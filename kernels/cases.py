@@ -104,7 +104,7 @@ def _conv_cases(op: str, dtype: str, random: np.random.Generator) -> Iterator[Ca
             yield Case(f"{layout}, {kind} values", arrays, settings)
 
 
-def _norm_arrays(op: str, x: np.ndarray, eps: float, random: np.random.Generator) -> dict[str, Any]:
+def norm_arrays(op: str, x: np.ndarray, eps: float, random: np.random.Generator) -> dict[str, Any]:
     c, dtype = x.shape[1], x.dtype.name
     gamma, beta = _draw(random, (c,), dtype), _draw(random, (c,), dtype)
     if op == "batch_norm":
@@ -133,7 +133,7 @@ def _norm_cases(op: str, dtype: str, random: np.random.Generator) -> Iterator[Ca
             layout, activation = next(layouts), next(activations)
             eps = 1e-5 if deviation == 1.0 else 1e-6
             x = (mean + deviation * random.normal(size=shape)).astype(dtype)
-            arrays = {n: LAYOUTS[layout](a) for n, a in _norm_arrays(op, x, eps, random).items()}
+            arrays = {n: LAYOUTS[layout](a) for n, a in norm_arrays(op, x, eps, random).items()}
             settings = {"activation": activation} | ({} if op == "batch_norm_grad" else {"eps": eps})
             yield Case(f"{layout}, {kind}", arrays, settings)
 
@@ -157,7 +157,7 @@ def _adam_cases(op: str, dtype: str, random: np.random.Generator) -> Iterator[Ca
             if layout == "read-only":
                 continue
             p, g, m, v = (_draw(random, shape, dtype) for _ in range(4))
-            arrays: dict[str, np.ndarray | None] = {"p": p, "g": g, "m": m, "v": np.abs(v)}
+            arrays: dict[str, np.ndarray | None] = {"p": p, "g": g, "m": m, "v": np.asarray(np.abs(v))}
             yield Case(
                 layout,
                 {k: arrange(a) for k, a in arrays.items() if a is not None},
