@@ -47,6 +47,7 @@ def evaluate(run: Run, data: str | None = None) -> dict[str, Any]:
     training = data_sets.load(run.config.data)
     part = "test" if data is not None and data_sets.has_test(data) else "held_out"
     shown = data_sets.load(data or run.config.data, split=part)
+    run.pictures(shown.images[:1])  # before anything long, an error if they do not fit
     codes = bounds(run)
     result = {
         "step": run.step,

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from made_runs import make_run
 from PIL import Image, ImageDraw
 from scipy.stats import spearmanr
 
-from infogan.evaluation import clustering, meaning, moments
+import infogan
+import minigrad as mg
+from infogan import evaluation
+from infogan.errors import InputError
+from infogan.evaluation import clustering, meaning, moments, report
+from infogan.evaluation.reading import distinct
+from infogan.evaluation.statistics import re_estimated
+from infogan.run import Run
 
 # --- categories against labels
 
@@ -163,3 +173,168 @@ def test_codes_are_assigned_one_property_each():
     assert found["c2"] == {"property": "width", "cross": pytest.approx(0.1)}
     assert found["c3"] == {"property": "slant", "cross": pytest.approx(2.0 / 2.2)}
     assert meaning.assign({"c2": effects["c2"]})["c2"] == {"property": "slant", "cross": None}
+
+
+# --- a run measured as a whole
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Tiny and untrained, on the digits that ship."""
+    return infogan.load(make_run(tmp_path_factory.mktemp("runs") / "run", seed=1))
+
+
+@pytest.fixture(scope="module")
+def found(run: Run) -> dict:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "SWEEP_NOISES", 2)
+        return evaluation.evaluate(run)
+
+
+def test_evaluation_is_written_as_returned(run, found):
+    written = json.loads((run.folder / "evaluation.json").read_text())
+    assert written == found
+    assert found["n_images"] == 1000 and found["data"] == "mnist-5k" and found["step"] == 7
+    assert found["split"].startswith("held_out: 1,000 of 5,000")
+    assert found["batch_statistics"] == "running"
+    assert set(found["codes"]) == {"c1", "c2", "c3"}
+
+
+def test_agreement_is_that_of_q_on_held_out_digits(run, found):
+    held = infogan.data.load("mnist-5k", split="held_out")
+    expected = clustering.scores(run.encode(held.images)["c1"].argmax(axis=1), held.labels, 10)
+    assert {key: found["codes"]["c1"][key] for key in expected} == expected
+    assert set(found["codes"]["c1"]["re_estimated"]) == set(expected)
+
+
+def test_bounds_of_an_untrained_run(found):
+    c1, c2 = found["codes"]["c1"], found["codes"]["c2"]
+    assert c1["entropy"] == pytest.approx(np.log(10)) and c2["entropy"] == pytest.approx(np.log(2))
+    # Q knows nothing yet: it gives all categories about 1/10
+    assert abs(c1["bound"]) < 0.1 and c1["bound"] == pytest.approx(c1["bound_trained"], abs=1e-5)
+    # and the mean for a uniform code: σ̂ = 1/√3, where the bound is H(c) − ½ log(2πe/3) = −0.176
+    assert c2["residual"] == pytest.approx(1 / np.sqrt(3), abs=0.02)
+    assert c2["bound"] == pytest.approx(np.log(2) - 0.5 * np.log(2 * np.pi * np.e / 3), abs=0.03)
+    assert c2["bound_trained"] < c2["limit"] == pytest.approx(-0.226, abs=5e-4)
+
+
+def test_reader_is_good_and_says_what_it_is(found):
+    assert found["reader"]["accuracy"] > 0.94 and found["reader"]["learnt_from"] == 4000
+    assert 1 <= found["codes"]["c1"]["distinct_digits"] <= 10
+    assert len(found["codes"]["c1"]["purity"]) == 10
+
+
+def test_words_name_every_code(found):
+    words = evaluation.in_words(found)
+    for part in ("c1 (cat:10)", "one-to-one", "by majority", "distinct digits", "c3 (uniform)", "1,000 labelled"):
+        assert part in words
+
+
+def test_bound_of_a_perfect_reader_is_the_entropy(run, monkeypatch):
+    """With Q telling each code exactly, the categorical bound is H(c1) and the continuous one grows as σ̂ falls."""
+    monkeypatch.setattr(run, "G", lambda z, c: c)
+    monkeypatch.setattr(run, "Q", lambda c: np.concatenate([40 * c[:, :10], c[:, 10:] + 0.1], axis=1))
+    codes = report.bounds(run, 400)
+    assert codes["c1"]["bound"] == pytest.approx(np.log(10))
+    assert codes["c2"]["residual"] == pytest.approx(0.1, rel=1e-4)
+    assert codes["c2"]["bound"] == pytest.approx(np.log(2) - 0.5 * np.log(2 * np.pi * np.e * 0.01), rel=1e-3)
+    assert codes["c2"]["bound_trained"] == pytest.approx(codes["c2"]["limit"] - 0.005, rel=1e-4)
+
+
+def drawn_by_codes(z: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """A bar for each row: c2 shears it, c3 widens it; category 0 draws a narrow one, noise moves it."""
+    y, x = np.mgrid[-14:14, -14:14].astype(np.float32)
+    shear, wide = 0.5 * c[:, 10], 5 + 2 * c[:, 11] - 2 * c[:, 0]
+    across = np.abs(x - z[:, 0, None, None] - shear[:, None, None] * y)
+    soft = np.clip(wide[:, None, None] - across, 0, 1) * (np.abs(y) < 9)
+    return soft[:, None].astype(np.float32)
+
+
+def test_meaning_of_codes_that_draw_what_they_say(run, monkeypatch):
+    monkeypatch.setattr(run, "G", drawn_by_codes)
+    monkeypatch.setattr(report, "SWEEP_NOISES", 10)
+    held = infogan.data.load("mnist-5k", split="held_out")
+    codes = {"c1": {"classes": [1, *[8] * 9]}, "c2": {}, "c3": {}}
+    report._measure_meaning(run, held, held.labels, codes)
+    assert codes["c2"]["property"] == "slant" and codes["c3"]["property"] in ("width", "stroke")
+    assert codes["c2"]["slant"]["rho"] > 0.999 and codes["c3"]["width"]["rho"] > 0.999
+    spread = meaning.within_class_deviation(moments.slant(held.images[:, 0]), held.labels)
+    assert codes["c2"]["slant"]["effect"] == pytest.approx(1 / spread, rel=0.05)  # from −½ to ½
+    assert codes["c2"]["slant"]["sweeps"] == 100 and codes["c2"]["cross"] < 0.1
+    assert codes["c3"]["width"]["sweeps"] == 90 and codes["c3"]["width"]["left_out"] == [0]
+    assert codes["c3"]["slant"]["effect"] < 0.1
+
+
+def test_sweeps_hold_all_else_still(run, monkeypatch):
+    monkeypatch.setattr(run, "G", lambda z, c: np.concatenate([z, c], axis=1)[:, None, None, :])
+    rows, category = report.sweeps(run, "c3")
+    assert rows.shape == (500, 21, 1, 17) and np.bincount(category).tolist() == [50] * 10
+    latents = rows[:, :, 0]
+    np.testing.assert_allclose(latents[..., -1], np.broadcast_to(np.linspace(-1, 1, 21), (500, 21)), rtol=1e-6)
+    np.testing.assert_array_equal(latents[..., :-1], latents[:, :1, :-1].repeat(21, axis=1))
+    np.testing.assert_array_equal(latents[:, 0, 5:15], np.eye(10)[category])
+    assert len(np.unique(latents[:, 0, :5], axis=0)) == 50
+
+
+def test_statistics_are_the_mean_of_the_batches_and_come_back(run):
+    images = infogan.data.load("mnist-5k").images[:300]
+    before = {k: v.numpy().copy() for k, v in run.networks.state_dict().items()}
+    reading = run.Q(images)
+    with re_estimated(run, images):
+        state = {k: v.numpy().copy() for k, v in run.networks.state_dict().items()}
+        assert not np.allclose(run.Q(images), reading)
+    convolved = [run.networks.trunk[:2](mg.Tensor(images[at : at + 128])).detach().numpy() for at in (0, 128)]
+    means = np.mean([batch.mean(axis=(0, 2, 3)) for batch in convolved], axis=0)
+    variances = np.mean([batch.var(axis=(0, 2, 3), ddof=1) for batch in convolved], axis=0)
+    np.testing.assert_allclose(state["trunk.2.running_mean"], means, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(state["trunk.2.running_var"], variances, rtol=1e-4)
+    for name, value in run.networks.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), before[name])
+        if name.startswith(("G.", "D_head")) or name.endswith(("weight", "bias")):
+            np.testing.assert_array_equal(state[name], before[name])
+    np.testing.assert_array_equal(run.Q(images), reading)
+    assert not any(module.training for module in run.networks.modules())
+
+
+def test_readings_are_summed_up():
+    readings = np.array([[3, 3, 3, 5], [3, 3, 0, 3], [7, 7, 7, 7]])
+    assert distinct(readings) == {"distinct_digits": 2, "classes": [3, 3, 7], "purity": [0.75, 0.75, 1.0]}
+
+
+@pytest.mark.parametrize("codes", ["2xcat:3", "uniform,normal:1:2"])
+def test_other_codes_and_data_without_labels(tmp_path, codes):
+    images = np.random.default_rng(0).random((20, 16, 16, 3)).astype(np.float32)
+    np.savez(tmp_path / "a.npz", images=images)
+    settings = {"codes": codes, "channels": 3, "image_size": 16, "data": str(tmp_path / "a.npz")}
+    run = infogan.load(make_run(tmp_path / "run", **settings))
+    found = evaluation.evaluate(run)
+    assert found["n_images"] == 4 and "reader" not in found
+    assert all({"bound", "entropy"} <= set(code) for code in found["codes"].values())
+    assert not any("accuracy_hungarian" in code or "slant" in code for code in found["codes"].values())
+    assert "bound" in evaluation.in_words(found)
+
+
+def test_labelled_data_of_other_classes(tmp_path):
+    images = np.random.default_rng(0).random((40, 28, 28)).astype(np.float32)
+    np.savez(tmp_path / "a.npz", images=images, labels=np.arange(40) % 3)
+    run = infogan.load(make_run(tmp_path / "run"))
+    found = evaluation.evaluate(run, str(tmp_path / "a.npz"))
+    assert "accuracy_hungarian" in found["codes"]["c1"] and "distinct_digits" not in found["codes"]["c1"]
+
+
+def test_named_data_are_measured_on_their_test_part(tmp_path, run):
+    for name, shape in {"images-idx3": (6, 28, 28), "labels-idx1": (6,)}.items():
+        body = np.ones(shape, np.uint8).tobytes()
+        head = bytes((0, 0, 8, len(shape))) + np.array(shape, ">u4").tobytes()
+        for part in ("train", "t10k"):
+            (tmp_path / f"{part}-{name}-ubyte").write_bytes(head + body)
+    found = evaluation.evaluate(run, str(tmp_path))
+    assert found["split"] == "test: all 6 test pictures" and found["data"] == str(tmp_path)
+
+
+def test_data_of_another_size_is_one_line(tmp_path, run):
+    np.savez(tmp_path / "a.npz", images=np.zeros((20, 16, 16)), labels=np.arange(20))
+    (run.folder / "evaluation.json").write_text("kept")
+    with pytest.raises(InputError, match=r"takes \(N, 1, 28, 28\)"):
+        evaluation.evaluate(run, str(tmp_path / "a.npz"))
+    assert (run.folder / "evaluation.json").read_text() == "kept"
