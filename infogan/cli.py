@@ -230,6 +230,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("stopped", 130)
     except InfoganError as error:
         return _fail(error.message, error.exit_status)
+    except ImportError:
+        return _fail(_whose_kernels(), 2)
     except BrokenPipeError:
         sys.stdout = None  # type: ignore[assignment]  # whoever read our output has gone
         return 0
@@ -241,6 +243,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not _is_kernel_refusal(error):
             raise
         return _fail(str(error), 2)
+
+
+def _whose_kernels() -> str:
+    """What minigrad says where another distribution's `kernels` got in its way; other import errors pass."""
+    try:
+        import minigrad  # noqa: F401
+    except ImportError as error:
+        return str(error)
+    raise
 
 
 def _fail(message: str, status: int) -> int:

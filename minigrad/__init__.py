@@ -6,11 +6,14 @@ x = mg.tensor([1.0, 2.0], requires_grad=True)
 x.grad                                              # tensor([2., 4.])
 """
 
+from pathlib import Path as _Path
+
 import kernels as _kernels
 
-if getattr(_kernels, "HOUSE", None) != "infogan":
+_other = getattr(_kernels, "HOUSE", None) != "infogan"
+if _other or list(_Path(str(_kernels.__file__)).parents[1].glob("kernels-*.dist-info")):
     raise ImportError(
-        f"another distribution owns the name 'kernels' here ({_kernels.__file__}); "
+        f"another distribution owns the name 'kernels' here ({_kernels.__file__}): "
         "install infogan in a virtual environment of its own"
     )
 
