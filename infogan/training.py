@@ -29,7 +29,7 @@ from infogan.config import Config
 from infogan.data import Dataset
 from infogan.errors import Diverged, InputError, Interrupted
 from infogan.update import Measured, Noise, NotFinite, Optimisers, update
-from kernels.device import is_array
+from kernels.device import is_array, to_host
 from minigrad import optim, random
 
 FIGURES = "figures"
@@ -246,7 +246,7 @@ def save(trainer: Trainer, run_dir: Path) -> Path:
     for part, values in parts.items():
         for name, value in values.items():
             data = value.data if isinstance(value, mg.Tensor) else value
-            if is_array(data) and not (abs(data) < math.inf).all():
+            if is_array(data) and not to_host((abs(data) < math.inf).all()):
                 raise _diverged(trainer, run_dir, f"{part} {name} is not finite after update {trainer.step}")
     record.flush(run_dir)
     return checkpoints.save(run_dir, trainer.step, parts, trainer.state())

@@ -33,7 +33,7 @@ def array(
     result = np.array(obj, dtype, order=order, ndmin=ndmin)  # type: ignore[call-overload]
     if result.dtype.kind not in "biufc":
         raise ValueError(f"Unsupported dtype {result.dtype}")
-    _crossings.to_device()
+    _crossings.to_device(result.shape)
     return wrap(result)
 
 
@@ -164,7 +164,7 @@ def unique(
     *,
     equal_nan: bool = True,
 ) -> Any:
-    _crossings.to_host(implicit="unique()")
+    _crossings.to_host((), implicit="unique()")
     asked = {"return_index": return_index, "return_inverse": return_inverse, "return_counts": return_counts}
     return wrap(np.unique(_device(ar), axis=axis, equal_nan=equal_nan, **asked))  # type: ignore[call-overload]
 
@@ -174,17 +174,17 @@ def nonzero(a: ndarray) -> tuple[ndarray, ...]:
 
 
 def argwhere(a: ndarray) -> ndarray:
-    _crossings.to_host(implicit="argwhere()")
+    _crossings.to_host((), implicit="argwhere()")
     return wrap(np.argwhere(_device(a)))
 
 
 def flatnonzero(a: ndarray) -> ndarray:
-    _crossings.to_host(implicit="flatnonzero()")
+    _crossings.to_host((), implicit="flatnonzero()")
     return wrap(np.flatnonzero(_device(a)))
 
 
 def bincount(x: ndarray, weights: ndarray | None = None, minlength: int | None = None) -> ndarray:
-    _crossings.to_host(implicit="bincount()")
+    _crossings.to_host((), implicit="bincount()")
     return wrap(np.bincount(_device(x), host(weights), minlength or 0))
 
 

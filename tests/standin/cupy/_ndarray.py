@@ -108,7 +108,7 @@ class ndarray:
         raise TypeError(f"numpy.{func.__name__} was given a device array")
 
     def get(self, stream: Any = None, order: str = "C", out: Any = None, blocking: bool = True) -> np.ndarray:
-        _crossings.to_host()
+        _crossings.to_host(self.shape)
         if out is not None:
             out[...] = self._a
             return out
@@ -117,11 +117,11 @@ class ndarray:
     def set(self, arr: np.ndarray, stream: Any = None) -> None:
         if not isinstance(arr, np.ndarray) or (arr.shape, arr.dtype) != (self.shape, self.dtype):
             raise ValueError(f"set() needs a numpy.ndarray of shape {self.shape} and dtype {self.dtype}")
-        _crossings.to_device()
+        _crossings.to_device(self.shape)
         self._a[...] = arr
 
     def _implicit(self, what: str) -> np.ndarray:
-        _crossings.to_host(implicit=what)
+        _crossings.to_host(self.shape, implicit=what)
         return self._a
 
     def item(self) -> Any:
@@ -180,14 +180,14 @@ class ndarray:
     def __getitem__(self, index: Any) -> ndarray:
         index, kinds = device_index(self, index)
         if "b" in kinds:
-            _crossings.to_host(implicit="indexing with a boolean mask")
+            _crossings.to_host((), implicit="indexing with a boolean mask")
         result = self._a[index] if kinds else self._a[(*index, ...)]
         return wrap(c_order(result) if kinds else result)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         index, kinds = device_index(self, index)
         if "b" in kinds:
-            _crossings.to_host(implicit="assigning through a boolean mask")
+            _crossings.to_host((), implicit="assigning through a boolean mask")
         source = host(value)
         with np.errstate(all="ignore"):
             self._a[index] = source
@@ -196,8 +196,8 @@ class ndarray:
 
     def take(self, indices: Any, axis: int | None = None, out: ndarray | None = None) -> ndarray:
         if not isinstance(indices, (ndarray, int, np.integer)):
-            _crossings.to_device()
             indices = np.asarray(no_host_array(indices), int)
+            _crossings.to_device(indices.shape)
         found = self._a.take(host(indices), axis, mode="wrap")
         if out is None:
             return wrap(found)
@@ -293,8 +293,8 @@ def device_index(x: ndarray, index: Any) -> tuple[tuple, str]:
 
 def _entry(entry: Any) -> Any:
     if isinstance(entry, (list, bool, np.bool_)):
-        _crossings.to_device()
         entry = np.asarray(entry, None if np.size(entry) else np.int32)
+        _crossings.to_device(entry.shape)
     elif isinstance(entry, ndarray):
         entry = entry._a
     elif isinstance(entry, np.ndarray):
@@ -320,7 +320,7 @@ def scatter(ufunc: np.ufunc, x: ndarray, slices: Any, value: Any) -> None:
     """`x[slices] = ufunc(x[slices], value)`, repeated indices included, of the types CUDA has atomics for."""
     index, kinds = device_index(x, slices)
     if "b" in kinds:
-        _crossings.to_host(implicit="scattering through a boolean mask")
+        _crossings.to_host((), implicit="scattering through a boolean mask")
     elif kinds and x.dtype.name not in ("int32", "float16", "float32", "float64", "uint32", "uint64"):
         raise TypeError(f"scatter_{ufunc.__name__} does not support {x.dtype}")
     with np.errstate(all="ignore"):
