@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,7 +166,7 @@ def test_sweeps_without_the_property_are_left_out():
 
 
 def test_codes_are_assigned_one_property_each():
-    effects = {
+    effects: dict[str, dict[str, float | None]] = {
         "c2": {"slant": 2.0, "width": 1.0, "stroke": 0.1},
         "c3": {"slant": 2.2, "width": 0.1, "stroke": None},
     }
@@ -202,6 +203,7 @@ def test_evaluation_is_written_as_returned(run, found):
 
 def test_agreement_is_that_of_q_on_held_out_digits(run, found):
     held = infogan.data.load("mnist-5k", split="held_out")
+    assert held.labels is not None
     expected = clustering.scores(run.encode(held.images)["c1"].argmax(axis=1), held.labels, 10)
     assert {key: found["codes"]["c1"][key] for key in expected} == expected
     assert set(found["codes"]["c1"]["re_estimated"]) == set(expected)
@@ -242,19 +244,19 @@ def test_bound_of_a_perfect_reader_is_the_entropy(run, monkeypatch):
 
 
 def drawn_by_codes(z: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """A bar for each row: c2 shears it, c3 widens it; category 0 draws a narrow one, noise moves it."""
+    """Two parallel bars for each row: c2 shears them, c3 parts them, noise moves them; category 0 is one bar."""
     y, x = np.mgrid[-14:14, -14:14].astype(np.float32)
-    shear, wide = 0.5 * c[:, 10], 5 + 2 * c[:, 11] - 2 * c[:, 0]
-    across = np.abs(x - z[:, 0, None, None] - shear[:, None, None] * y)
-    soft = np.clip(wide[:, None, None] - across, 0, 1) * (np.abs(y) < 9)
-    return soft[:, None].astype(np.float32)
+    shear, apart = 0.5 * c[:, 10, None, None], (4 + 2 * c[:, 11] * (1 - c[:, 0]) - 4 * c[:, 0])[:, None, None]
+    across = np.abs(x - z[:, 0, None, None] - shear * y)
+    return (np.clip(2 - np.abs(across - apart), 0, 1) * (np.abs(y) < 9))[:, None].astype(np.float32)
 
 
 def test_meaning_of_codes_that_draw_what_they_say(run, monkeypatch):
     monkeypatch.setattr(run, "G", drawn_by_codes)
     monkeypatch.setattr(report, "SWEEP_NOISES", 10)
     held = infogan.data.load("mnist-5k", split="held_out")
-    codes = {"c1": {"classes": [1, *[8] * 9]}, "c2": {}, "c3": {}}
+    assert held.labels is not None
+    codes: dict[str, Any] = {"c1": {"classes": [1, *[8] * 9]}, "c2": {}, "c3": {}}
     report._measure_meaning(run, held, held.labels, codes)
     assert codes["c2"]["property"] == "slant" and codes["c3"]["property"] in ("width", "stroke")
     assert codes["c2"]["slant"]["rho"] > 0.999 and codes["c3"]["width"]["rho"] > 0.999
