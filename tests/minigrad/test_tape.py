@@ -591,6 +591,16 @@ def test_a_gradient_is_nobody_elses_memory(device, name):
     same(x.grad, before)
 
 
+def test_a_recorded_gradient_is_nobody_elses_memory_either(device):
+    x, z = leaf([1.0, 2.0], device), leaf([1.0, 2.0], device)
+    g = leaf([1.0, 1.0], device)
+    (x + z).backward(g, create_graph=True)
+    x.grad.data[...] = 100.0
+    same(g, [1, 1])
+    same(z.grad, [1, 1])
+    same(mg.grad((x.grad * x.grad).sum(), [g])[0], [200, 200])
+
+
 def test_accumulating_writes_to_no_earlier_gradient(device):
     x = leaf([1.0, 2.0], device)
     g = leaf([1.0, 1.0], device, False)
