@@ -217,6 +217,7 @@ def torch_program(settings: config.Config, ours: Networks, lambdas: list[float])
     """The same update written with PyTorch's own layers and losses, from the same weights."""
     torch = pytest.importorskip("torch")
     T, F = torch.nn, torch.nn.functional
+    torch.set_num_threads(1)  # two pools of threads that wait actively would fight for the cores
     slope, side = settings.leaky_slope, settings.image_size // 4
     g1, g2 = settings.generator_channels
     t1, t2 = settings.trunk_channels
