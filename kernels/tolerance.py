@@ -7,6 +7,7 @@ entry cannot hide behind a large one elsewhere, and zeros never pass.
 from __future__ import annotations
 
 from math import prod
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,12 +29,12 @@ def _wide(case: Case) -> dict[str, Any]:
     return {n: None if a is None else a.astype(np.float64) for n, a in case.arrays.items()}
 
 
-def _conv(op: str, case: Case) -> list[Expected]:
+def _conv(op: str, case: Case, by: ModuleType) -> list[Expected]:
     wide = _wide(case)
-    value = getattr(reference, op)(*wide.values(), **case.settings)
+    value = getattr(by, op)(*wide.values(), **case.settings)
     settings = {k: v for k, v in case.settings.items() if k != "activation"}
     sizes = {n: None if a is None else np.abs(a) for n, a in wide.items()}
-    magnitude = getattr(reference, op)(*sizes.values(), **settings)
+    magnitude = getattr(by, op)(*sizes.values(), **settings)
     if op == "conv2d":
         terms = prod(wide["w"].shape[1:])
     elif op == "conv2d_grad_input":
@@ -51,11 +52,11 @@ def _sums(a: np.ndarray) -> np.ndarray:
     return a.sum(axis=(0, *range(2, a.ndim)))
 
 
-def _batch_norm(case: Case) -> list[Expected]:
+def _batch_norm(case: Case, by: ModuleType) -> list[Expected]:
     wide = _wide(case)
     x, gamma, beta = wide.values()
     count = max(1, x.size // x.shape[1])
-    y, mean, rstd = reference.batch_norm(x, gamma, beta, **case.settings)
+    y, mean, rstd = by.batch_norm(x, gamma, beta, **case.settings)
     h = np.abs((x - _spread(mean, x)) * _spread(rstd, x))
     # The mean itself is a sum of such terms, at most 1 each on average.
     size = _spread(np.abs(gamma), x) * (h + 1) + _spread(np.abs(beta), x)
@@ -66,11 +67,11 @@ def _batch_norm(case: Case) -> list[Expected]:
     ]
 
 
-def _batch_norm_grad(case: Case) -> list[Expected]:
+def _batch_norm_grad(case: Case, by: ModuleType) -> list[Expected]:
     wide = _wide(case)
     gy, x, gamma, _, _, rstd = wide.values()
     count = max(1, x.size // x.shape[1])
-    gx, ggamma, gbeta = reference.batch_norm_grad(*wide.values(), **case.settings)
+    gx, ggamma, gbeta = by.batch_norm_grad(*wide.values(), **case.settings)
     h = np.abs((x - _spread(_sums(x) / count, x)) * _spread(rstd, x)) + 1  # + 1: the mean's share
     g = np.abs(gy)
     sum_g, sum_gh = _sums(g), _sums(g * h)
@@ -82,22 +83,22 @@ def _batch_norm_grad(case: Case) -> list[Expected]:
     ]
 
 
-def _batch_norm_inference(case: Case) -> list[Expected]:
+def _batch_norm_inference(case: Case, by: ModuleType) -> list[Expected]:
     wide = _wide(case)
     x, gamma, beta, mean, var = wide.values()
     scale = np.abs(gamma) / np.sqrt(var + case.settings["eps"])
     size = _spread(scale, x) * np.abs(x - _spread(mean, x)) + _spread(np.abs(beta), x)
-    return [Expected("y", reference.batch_norm_inference(*wide.values(), **case.settings), size, 1)]
+    return [Expected("y", by.batch_norm_inference(*wide.values(), **case.settings), size, 1)]
 
 
-def _matmul(case: Case) -> list[Expected]:
+def _matmul(case: Case, by: ModuleType) -> list[Expected]:
     a, b = _wide(case).values()
-    return [Expected("result", reference.matmul(a, b), reference.matmul(np.abs(a), np.abs(b)), a.shape[1])]
+    return [Expected("result", by.matmul(a, b), by.matmul(np.abs(a), np.abs(b)), a.shape[1])]
 
 
-def _adam_step(case: Case) -> list[Expected]:
+def _adam_step(case: Case, by: ModuleType) -> list[Expected]:
     after = {n: a.copy() for n, a in _wide(case).items()}
-    reference.adam_step(*after.values(), **case.settings)
+    by.adam_step(*after.values(), **case.settings)
     before, s = _wide(case), case.settings
     g = np.abs(before["g"]) + s["weight_decay"] * np.abs(before["p"])
     m = s["betas"][0] * np.abs(before["m"]) + (1 - s["betas"][0]) * g
@@ -108,10 +109,13 @@ def _adam_step(case: Case) -> list[Expected]:
     return [Expected(n, after[n], sizes[n], 4) for n in sizes]
 
 
-def expected(op: str, case: Case) -> list[Expected]:
-    """What the definition gives for `case`, result by result."""
+def expected(op: str, case: Case, by: ModuleType = reference) -> list[Expected]:
+    """What the definition gives for `case`, result by result.
+
+    `by` is the module that computes it, in float64; another one must itself have been held to the definition.
+    """
     if op.startswith("conv2d"):
-        return _conv(op, case)
+        return _conv(op, case, by)
     rooms = {
         "batch_norm": _batch_norm,
         "batch_norm_grad": _batch_norm_grad,
@@ -119,7 +123,7 @@ def expected(op: str, case: Case) -> list[Expected]:
         "matmul": _matmul,
         "adam_step": _adam_step,
     }
-    return rooms[op](case)
+    return rooms[op](case, by)
 
 
 def allowed(wanted: Expected, dtype: np.dtype, *, rtol: float | None = None, atol: float | None = None) -> np.ndarray:

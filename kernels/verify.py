@@ -50,7 +50,8 @@ def _describe(case: Case) -> str:
     return f"{shapes}; {settings}; {case.label}" if settings else f"{shapes}; {case.label}"
 
 
-def _spec(op: str, case: Case, dtype: str, where: str) -> Spec:
+def spec_of(op: str, case: Case, dtype: str, where: str) -> Spec:
+    """What `case` asks of an implementation."""
     shapes = {n: a.shape for n, a in case.arrays.items() if a is not None}
     settings = dict(case.settings)
     for argument, name in (("input_shape", "x"), ("weight_shape", "w")):
@@ -59,7 +60,9 @@ def _spec(op: str, case: Case, dtype: str, where: str) -> Spec:
     return Spec(op, where, np.dtype(dtype), shapes, settings)
 
 
-def _entry(wanted: Expected, got: Any, dtype: np.dtype, rtol: float | None, atol: float | None) -> tuple[str, float]:
+def compare(
+    wanted: Expected, got: Any, dtype: np.dtype, rtol: float | None = None, atol: float | None = None
+) -> tuple[str, float]:
     """A line about the worst entry if it is not within what is allowed, and the error's share of that."""
     if not device.is_array(got):
         return f"{wanted.name} is {type(got).__name__}, not an array", np.inf
@@ -111,7 +114,7 @@ def check_case(
     if len(results) != len(wanted):
         return [f"returned {len(results)} results, not {len(wanted)}"], np.inf
     dtype = next(a.dtype for a in case.arrays.values() if a is not None)
-    entries = [_entry(w, r, dtype, rtol, atol) for w, r in zip(wanted, results, strict=True)]
+    entries = [compare(w, r, dtype, rtol, atol) for w, r in zip(wanted, results, strict=True)]
     lines = [line for line, _ in entries if line]
     for name, old in before.items():
         if old is not None and name not in in_place and not np.array_equal(device.to_host(arrays[name]), old):
@@ -126,7 +129,7 @@ def verify(implementation: Implementation, *, rtol: float | None = None, atol: f
         raise KernelError(f"{implementation.op} {implementation.name}: needs {module}, which is not installed")
     for dtype in implementation.dtypes or ("float32", "float64"):
         for case in cases(implementation.op, dtype):
-            spec = _spec(implementation.op, case, dtype, implementation.device)
+            spec = spec_of(implementation.op, case, dtype, implementation.device)
             if implementation.objection(spec) is not None:
                 report.skipped += 1
                 continue
