@@ -128,16 +128,15 @@ def _traversal_figure(
     columns, side = len(values), images.shape[2] + _GAP
     # inches: a cell for each picture, room for the rows' names on the left and three lines of text above
     wide, tall = columns * _CELL, len(rows) * _CELL
-    figure = Figure(figsize=(wide + 1.8, tall + 1.1), dpi=150, facecolor="white")
+    left = 0.3 + 0.07 * max(map(len, rows))
+    figure = Figure(figsize=(wide + left + 0.15, tall + 0.95), dpi=150)
     FigureCanvasAgg(figure)
     total_wide, total_tall = figure.get_size_inches()
-    axes = figure.add_axes((1.65 / total_wide, 0.12 / total_tall, wide / total_wide, tall / total_tall))
+    axes = figure.add_axes((left / total_wide, 0.15 / total_tall, wide / total_wide, tall / total_tall))
     sheet = tile(images, columns)
     axes.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.xaxis.tick_top()
-    axes.set_xticks(
-        np.arange(columns) * side + (side - _GAP) / 2, [f"{v:g}".replace("-", "−") for v in values]
-    )
+    axes.set_xticks(np.arange(columns) * side + (side - _GAP) / 2, [f"{v:g}".replace("-", "−") for v in values])
     axes.set_yticks(np.arange(len(rows)) * side + (side - _GAP) / 2, rows)
     axes.tick_params(length=0, labelsize=9, labelcolor=_INK)
     for label, value in zip(axes.get_xticklabels(), values, strict=True):
@@ -146,7 +145,7 @@ def _traversal_figure(
         edge.set_visible(False)
     what = "category" if variable.discrete else "value"
     title = f"{name} moves: a column a {what} of {name}, a row a noise"
-    axes.set_title(title, loc="left", fontsize=11, color=_INK, pad=22)
+    axes.set_title(title, loc="left", fontsize=11, color=_INK, pad=8)
     axes.set_xlabel(_axis_text(name, variable), fontsize=9, color=_FAINT, loc="left", labelpad=4)
     axes.xaxis.set_label_position("top")
     return figure
@@ -154,9 +153,7 @@ def _traversal_figure(
 
 def _axis_text(name: str, variable: Variable) -> str:
     if isinstance(variable, Uniform):
-        return f"{name} (grey: beyond the {variable.low:g} to {variable.high:g} of training)".replace(
-            "-", "−"
-        )
+        return f"{name} (grey: beyond the {variable.low:g} to {variable.high:g} of training)".replace("-", "−")
     return name
 
 
@@ -221,8 +218,11 @@ def _draw_categorical(
     for name in names:
         sharers.setdefault(code[name].spec, []).append(name)
     for sharing in sharers.values():
-        entropy = code[sharing[0]].entropy
-        axes.axhline(entropy, color=_INK, lw=0.9, ls="--", label=f"H({', '.join(sharing)}) = {entropy:.3f}")
+        variable = code[sharing[0]]
+        assert isinstance(variable, Categorical)
+        even = f"ln {variable.width} = " if len(set(variable.p)) == 1 else ""
+        text = f"H({', '.join(sharing)}) = {even}{variable.entropy:.3f}"
+        axes.axhline(variable.entropy, color=_INK, lw=0.9, ls="--", label=text)
     axes.set_ylim(bottom=min(0.0, *(float(both["bound"][n].min()) for n in names)))
     _dress(axes, "Information between categorical codes and pictures, from below", "nats")
 
@@ -252,11 +252,12 @@ def _dress(axes: Axes, title: str, unit: str) -> None:
     axes.grid(True, color="#e6e6e6", lw=0.6)
     axes.set_axisbelow(True)
     axes.margins(x=0.01)
+    axes.set_xlim(left=0)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     handles, _ = axes.get_legend_handles_labels()
     if len(handles) <= 12:  # more than a dozen lines: the names would cover the curves
-        axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axes.legend(fontsize=8, edgecolor="none", framealpha=0.8, loc="best")
 
 
 def _write_figure(figure: Figure, path: Path) -> Path:

@@ -115,8 +115,7 @@ def _classify(run: Run, training: Dataset, shown: Dataset, labels: np.ndarray, c
 def _agreement(run: Run, images: np.ndarray, labels: np.ndarray) -> Codes:
     read = run.encode(images)
     return {
-        name: clustering.scores(read[name].argmax(axis=1), labels, run.code[name].width)
-        for name in _categorical(run)
+        name: clustering.scores(read[name].argmax(axis=1), labels, run.code[name].width) for name in _categorical(run)
     }
 
 
@@ -202,5 +201,6 @@ def _line(name: str, code: dict[str, Any]) -> str:
         line += f", its {len(code['classes'])} categories show {code['distinct_digits']} distinct digits"
     follows = code.get(code.get("property", ""))
     if follows and follows["rho"] is not None:
-        line += f", {code['property']} follows with rho {follows['rho']:.2f}, effect {follows['effect']:.2f}"
+        line += f", stands for {code['property']}: rho {follows['rho']:.2f}, effect {follows['effect']:.2f}"
+        line += f", cross {code['cross']:.2f}" if code["cross"] is not None else ""
     return line

@@ -108,7 +108,7 @@ def test_folder_of_idx_files(folder):
 
 def test_folder_train_and_held_out_make_up_the_file(folder):
     train, held = data.load(str(folder)), data.load(str(folder), split="held_out")
-    assert len(train) == 40 and len(held) == 10
+    assert len(train) == 40 and len(held) == 10 and held.labels is not None
     np.testing.assert_array_equal(np.bincount(held.labels), 1)
     together = np.concatenate([train.images, held.images]).reshape(50, -1)
     original = made()[0].reshape(50, -1) / np.float32(255)
@@ -194,6 +194,7 @@ def test_npz_of_each_shape_and_type(tmp_path, array, expected, packed):
     assert train.images.dtype == np.float32 and len(train) == 4 and len(held) == 1
     assert (len(train) + len(held), *train.images.shape[1:]) == expected[:4]
     np.testing.assert_array_equal(train.images, np.float32(expected[4]))
+    assert train.labels is not None and held.labels is not None
     assert sorted([*train.labels, *held.labels]) == [0, 1, 2, 3, 4]
 
 

@@ -83,7 +83,12 @@ def run(tmp_path: Path) -> infogan.run.Run:
 
 def seen_by_G(run, monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, np.ndarray]]:
     seen, original = [], run.G
-    monkeypatch.setattr(run, "G", lambda z, c: (seen.append((z, c)), original(z, c))[1])
+
+    def watched(z: np.ndarray, c: np.ndarray) -> np.ndarray:
+        seen.append((z, c))
+        return original(z, c)
+
+    monkeypatch.setattr(run, "G", watched)
     return seen
 
 
@@ -147,7 +152,7 @@ def test_entropy_is_drawn_for_categorical_codes_alone():
     figure = figures._bounds_figure(np.array([1, 2]), {"bound": bound, "bound_trained": bound}, code)
     categorical, continuous = figure.axes
     level = [drawn for drawn in categorical.lines if drawn.get_linestyle() == "--"]
-    np.testing.assert_allclose(level[0].get_ydata(), np.log(4))
+    np.testing.assert_allclose(np.asarray(level[0].get_ydata()), np.log(4))
     for drawn in continuous.lines:
         np.testing.assert_array_equal(drawn.get_ydata(), bound["c2"])
 
