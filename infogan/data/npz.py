@@ -65,9 +65,7 @@ def _has(archive: zipfile.ZipFile, name: str) -> bool:
 def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     if not _has(archive, name):
         there = ", ".join(n.removesuffix(".npy") for n in archive.namelist()[:8]) or "nothing"
-        raise _Unsuitable(
-            f"has no array '{name}' but {there}; write numpy.savez(path, images=..., labels=...)"
-        )
+        raise _Unsuitable(f"has no array '{name}' but {there}; write numpy.savez(path, images=..., labels=...)")
     info = archive.getinfo(f"{name}.npy")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise _Unsuitable(f"'{name}' is compressed in no way of numpy.savez; write the file with it")
@@ -125,9 +123,7 @@ def _images(images: np.ndarray) -> np.ndarray:
 
 def _labels(labels: np.ndarray, count: int) -> np.ndarray:
     if labels.dtype.kind not in "iu" or labels.shape != (count,):
-        raise _Unsuitable(
-            f"'labels' has shape {labels.shape} and type {labels.dtype}; right: ({count},) and integers"
-        )
+        raise _Unsuitable(f"'labels' has shape {labels.shape} and type {labels.dtype}; right: ({count},) and integers")
     if labels.min() < 0 or labels.max() > np.iinfo(np.int32).max:
         raise _Unsuitable(f"'labels' runs from {labels.min()} to {labels.max()}; right: classes 0, 1, 2, ...")
     return labels
