@@ -54,9 +54,7 @@ def save(run_dir: Path, step: int, parts: Mapping[str, Mapping[str, Any]], state
     """
     folder = run_dir / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        f"{part}/{key}": _host(value) for part, values in parts.items() for key, value in values.items()
-    }
+    tensors = {f"{part}/{key}": _host(value) for part, values in parts.items() for key, value in values.items()}
     text = json.dumps({**state, "step": step}, sort_keys=True)
     path = folder / name(step)
     serialize.save(tensors, path, {"state": text, "sha256": _digest(tensors, text)})
@@ -125,5 +123,5 @@ def _digest(tensors: Mapping[str, np.ndarray], text: str) -> str:
     for key in sorted(tensors):
         array = np.ascontiguousarray(tensors[key])
         total.update(f"\n{key} {array.dtype.str} {tensors[key].shape}\n".encode())
-        total.update(array.reshape(-1).view(np.uint8))
+        total.update(array.reshape(-1).view(np.uint8).data)
     return total.hexdigest()

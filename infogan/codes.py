@@ -359,9 +359,7 @@ def _categorical(entry: str, values: list[str]) -> Categorical:
     if len(p) != k:
         raise InputError(f"codes: {entry!r} gives {len(p)} probabilities for {k} categories: give {k}")
     if min(p) <= 0 or abs(sum(p) - 1) > 1e-6:
-        raise InputError(
-            f"codes: probabilities in {entry!r} sum to {sum(p):g}: all must be above 0, the sum 1"
-        )
+        raise InputError(f"codes: probabilities in {entry!r} sum to {sum(p):g}: all must be above 0, the sum 1")
     return Categorical(tuple(q / math.fsum(p) for q in p))
 
 
@@ -373,10 +371,12 @@ def _continuous(entry: str, kind: str, values: list[str], sigma: float | None, f
     if kind == "uniform":
         if numbers and not numbers[0] < numbers[1]:
             raise InputError(f"codes: {entry!r} has no room between its ends: write {example}")
-        return Uniform(*numbers, sigma=sigma, floor=floor)
+        low, high = numbers or (-1.0, 1.0)
+        return Uniform(low, high, sigma, floor)
     if numbers and not numbers[1] > 0:
         raise InputError(f"codes: the deviation of {entry!r} must be above 0: write {example}")
-    return Normal(*numbers, sigma=sigma, floor=floor)
+    mean, std = numbers or (0.0, 1.0)
+    return Normal(mean, std, sigma, floor)
 
 
 def _number(entry: str, text: str) -> float:

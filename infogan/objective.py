@@ -12,10 +12,9 @@ E log(1 − D(G)), with a gradient that does not vanish while D wins.
 
 from __future__ import annotations
 
-from minigrad.nn.functional import softplus
-
 import minigrad as mg
 from infogan.codes import Code
+from minigrad.nn.functional import softplus
 
 
 def value(real: mg.Tensor, fake: mg.Tensor) -> mg.Tensor:

@@ -101,11 +101,9 @@ class Trainer:
     def explain(self) -> str:
         """Run the update that failed once more and name the operation that first gave NaN or infinity."""
         try:
-            with mg.detect_anomaly():
+            with mg.detect_anomaly(), np.errstate(all="ignore"):
                 self._update(self.step + 1)
-        except NotFinite as error:
-            return str(error)
-        except RuntimeError as error:
+        except (mg.AnomalyError, NotFinite) as error:
             return str(error)
         return "a loss was not finite"
 
@@ -140,6 +138,7 @@ class Trainer:
         """The rest of a checkpoint: random state (seed and update), data position, what is not yet logged."""
         seen = self.step * self.config.batch_size
         return {
+            "config": self.config.model_dump(mode="json"),
             "seed": self.config.seed,
             "epoch": seen // len(self.data),
             "position": seen % len(self.data),
@@ -157,6 +156,12 @@ class Trainer:
                 f"data {self.config.data!r} are not those the run was trained on (another sha256): "
                 "bring the old data back or start a new run"
             )
+        changed = [f for f, v in self._fixed_fields().items() if state["config"].get(f) != v]
+        if changed:
+            raise InputError(
+                f"{infogan.config.FILE} says {changed[0]} {getattr(self.config, changed[0])!r}, the run was "
+                f"trained with {state['config'].get(changed[0])!r}: put that back or start a new run"
+            )
         try:
             self.networks.load_state_dict(checkpoint.part("networks"))
             self.optimisers.d.load_state_dict(checkpoint.part("optimiser_d"))
@@ -165,6 +170,10 @@ class Trainer:
             raise InputError(f"{checkpoint.path} does not fit this run's {infogan.config.FILE}: {error}") from None
         self.step, self.seconds = checkpoint.step, state["seconds"]
         self.pending = [_measured(m) for m in state["pending"]]
+
+    def _fixed_fields(self) -> dict[str, Any]:
+        """The fields that a run keeps from its first update to its last."""
+        return self.config.model_dump(mode="json", exclude=set(infogan.config.RESUMABLE))
 
     def _update(self, step: int) -> Measured:
         real = self._tensor(self.data.images[self.order.batch(step)])
@@ -198,7 +207,7 @@ def train(trainer: Trainer, run_dir: Path, *, say: Callable[[str], None] = print
                 with np.errstate(all="ignore"):  # a number that is not finite is found and named below
                     trainer.advance()
             except NotFinite:
-                raise _diverged(trainer, run_dir) from None
+                raise _diverged(run_dir, trainer.step + 1, trainer.explain()) from None
             now = time.perf_counter()
             times.append(now - begun)
             trainer.seconds = before + now - started
@@ -247,7 +256,7 @@ def save(trainer: Trainer, run_dir: Path) -> Path:
         for name, value in values.items():
             data = value.data if isinstance(value, mg.Tensor) else value
             if is_array(data) and not to_host((abs(data) < math.inf).all()):
-                raise _diverged(trainer, run_dir, f"{part} {name} is not finite after update {trainer.step}")
+                raise _diverged(run_dir, trainer.step, f"{part} {name} is not finite after it")
     record.flush(run_dir)
     return checkpoints.save(run_dir, trainer.step, parts, trainer.state())
 
@@ -278,18 +287,17 @@ def _draw_samples(trainer: Trainer, run_dir: Path) -> None:
     figures.sample_grid(images, run_dir / FIGURES / f"samples-{trainer.step:08d}.png", columns=columns)
 
 
-def _diverged(trainer: Trainer, run_dir: Path, what: str | None = None) -> Diverged:
-    with np.errstate(all="ignore"):
-        what = what or trainer.explain()
+def _diverged(run_dir: Path, step: int, what: str) -> Diverged:
     try:
         last = checkpoints.latest(run_dir).path
     except InputError:
         last = None
-    return Diverged(what, trainer.step + 1, last)
+    return Diverged(what, step, last)
 
 
 def _measured(values: Mapping[str, Any]) -> Measured:
-    return Measured(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    found: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return Measured(**found)
 
 
 def _duration(seconds: float) -> str:

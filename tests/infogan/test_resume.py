@@ -161,12 +161,21 @@ def test_when_every_checkpoint_is_damaged_it_says_so(whole):
         resume(whole)
 
 
-def test_a_checkpoint_of_other_networks_does_not_fit(pictures, whole, tmp_path):
+def test_a_checkpoint_of_another_run_is_refused(pictures, whole, tmp_path):
     other = tmp_path / "other"
     finish(small_runs.begin(pictures, other, trunk_dense=9), other)
     for path in (other / "checkpoints").glob("step-*"):
         path.replace(whole / "checkpoints" / path.name)
-    with pytest.raises(InputError, match="does not fit"):
+    with pytest.raises(InputError, match="trunk_dense 8, the run was trained with 9"):
+        resume(whole)
+
+
+def test_a_checkpoint_that_lacks_a_tensor_does_not_fit(whole):
+    found = checkpoints.latest(whole)
+    parts = {name: found.part(name) for name in ("networks", "optimiser_d", "optimiser_g")}
+    del parts["networks"]["G.0.weight"]
+    checkpoints.save(whole, 12, parts, found.state)
+    with pytest.raises(InputError, match=r"does not fit.*G\.0\.weight"):
         resume(whole)
 
 
@@ -239,9 +248,9 @@ def test_training_works_in_another_thread(pictures, tmp_path):
     assert trainer.step == 2
 
 
-def killed_again_and_again(pictures: Path, folder: Path, kills: int, seed: int) -> None:
+def killed_again_and_again(pictures: Path, folder: Path, kills: int, steps: int, seed: int) -> None:
     """Kill one run `kills` times, each at a random moment after it began to train, then let it end."""
-    changes = {"steps": 400, "checkpoint_every": 7, "log_every": 3, "sample_every": 60}
+    changes = {"steps": steps, "checkpoint_every": 7, "log_every": 3, "sample_every": 25}
     alone, killed = folder / "alone", folder / "killed"
     assert small_runs.command(*small_runs.arguments(pictures, alone, **changes)).returncode == 0
     draw = random.Random(seed)
@@ -252,7 +261,7 @@ def killed_again_and_again(pictures: Path, folder: Path, kills: int, seed: int) 
         assert process.stdout is not None
         while "|" not in process.stdout.readline() and process.poll() is None:
             pass  # the line that tells data and kernels comes just before the first update
-        time.sleep(draw.uniform(0, 0.3))
+        time.sleep(draw.uniform(0, 0.4))
         process.kill()
         process.communicate(timeout=60)
         survived += process.returncode == 0
@@ -267,13 +276,13 @@ def killed_again_and_again(pictures: Path, folder: Path, kills: int, seed: int) 
 
 
 def test_killed_at_random_moments(pictures, tmp_path):
-    killed_again_and_again(pictures, tmp_path, kills=4, seed=0)
+    killed_again_and_again(pictures, tmp_path, kills=4, steps=100, seed=0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_at_twenty_random_moments(pictures, tmp_path, seed):
-    killed_again_and_again(pictures, tmp_path, kills=20, seed=seed)
+    killed_again_and_again(pictures, tmp_path, kills=20, steps=400, seed=seed)
 
 
 def test_the_number_of_threads_changes_no_bit(tmp_path):
