@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
-from .tape import Node, Variable
+from minigrad.tape import Node, Variable
 
 _CHARACTER = 7.3  # width of a character of 12-point monospace, in SVG units
 _HEIGHT = 38
@@ -136,7 +136,7 @@ def _describe(x: Variable) -> str:
 
 
 def _result(node: Node) -> str:
-    return " ".join(_shape(shape) for shape, *_ in node.outs)
+    return ", ".join(_shape(shape) for shape, *_ in node.outs)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from kernels import device
-
-from .diagnosis import missing_unbroadcast, pattern
-from .problems import ArrayProblem, FirstDerivative, Problem, TensorProblem, as_tuple, floating, like
-from .quotients import Line, balanced_step, quotient, rounding
-from .tape import Primitive
-from .tensor import Tensor
+from minigrad.diagnosis import missing_unbroadcast, pattern
+from minigrad.problems import ArrayProblem, FirstDerivative, Problem, TensorProblem, as_tuple, floating, like
+from minigrad.quotients import Line, balanced_step, quotient, rounding
+from minigrad.tape import Primitive
+from minigrad.tensor import Tensor
 
 _DIRECTIONS = 4  # random directions an input in fast mode, and probes of the step in float32
 _KINKS = ("warn", "raise", "ignore")
@@ -52,6 +51,8 @@ class Tolerances:
     eps: float
     atol: float
     rtol: float
+    measured: bool = False
+    """Whether atol is what rounding costs at eps."""
 
     def __str__(self) -> str:
         return f"eps {self.eps:.3g}, atol {self.atol:.3g}, rtol {self.rtol:.3g} ({self.dtype})"
@@ -329,29 +330,30 @@ def _line(problem: Problem, k: int, direction: np.ndarray) -> Line:
 def _tolerances(
     problem: Problem, k: int, centre: list[np.ndarray], options: _Options, draw: np.random.Generator
 ) -> Tolerances:
+    """The values given, else PyTorch's for float64, else what is measured of the function."""
     x = device.to_host(problem.values[k])
     coarsest = max((a.dtype for a in (x, *centre)), key=lambda t: np.finfo(t).eps)
-    eps, atol = 1e-6, 1e-5
-    if coarsest != np.float64 and (options.eps is None or options.atol is None) and x.size:
-        u = draw.standard_normal(sum(y.size for y in centre))
-        seen = (lambda line: _projected(line, u)) if options.fast_mode else (lambda line: line)
-        unit = float(np.finfo(coarsest).eps)
-        size = float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) or 1.0
-        spread = np.where(draw.random(x.shape) < 0.5, -1.0, 1.0) * (np.abs(x) + 1e-3 * size)
-        sigma = rounding(seen(_line(problem, k, spread)), 16 * unit)
-        least = max((float(np.max(np.abs(y), initial=0.0)) for y in centre), default=0.0) * unit / 4
-        noise = float(np.max(sigma, initial=max(least, unit * unit)))
-        probes = [
-            seen(_line(problem, k, _direction(x.shape, options.fast_mode, draw))) for _ in range(_DIRECTIONS)
-        ]
-        eps, error = balanced_step(probes, noise, 2.0 ** float(np.round(np.log2(size))))
-        atol = float(10 * error)
-    return Tolerances(
-        str(coarsest),
-        eps if options.eps is None else options.eps,
-        atol if options.atol is None else options.atol,
-        1e-3 if options.rtol is None else options.rtol,
-    )
+    rtol = 1e-3 if options.rtol is None else options.rtol
+    if coarsest == np.float64 or not x.size or (options.eps is not None and options.atol is not None):
+        eps = 1e-6 if options.eps is None else options.eps
+        return Tolerances(str(coarsest), eps, 1e-5 if options.atol is None else options.atol, rtol)
+    unit = float(np.finfo(coarsest).eps)
+    size = float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) or 1.0
+    u = draw.standard_normal(sum(y.size for y in centre))
+
+    def line(direction: np.ndarray) -> Line:
+        outputs = _line(problem, k, direction)
+        return _projected(outputs, u) if options.fast_mode else outputs
+
+    spread = np.where(draw.random(x.shape) < 0.5, -1.0, 1.0) * (np.abs(x) + 1e-3 * size)
+    largest = max((float(np.max(np.abs(y), initial=0.0)) for y in centre), default=0.0)
+    noise = float(np.max(rounding(line(spread), 16 * unit), initial=unit * max(largest / 4, unit)))
+    probes = [line(_direction(x.shape, options.fast_mode, draw)) for _ in range(_DIRECTIONS)]
+    widest = 2.0 ** float(np.round(np.log2(size))) / 4
+    steps = widest * 0.5 ** np.arange(12) if options.eps is None else np.array([2 * options.eps, options.eps])
+    eps, error = balanced_step(probes, noise, [float(h) for h in steps])
+    atol = 10 * error if options.atol is None else options.atol
+    return Tolerances(str(coarsest), eps, atol, rtol, measured=options.atol is None)
 
 
 def _direction(shape: tuple[int, ...], fast: bool, draw: np.random.Generator) -> np.ndarray:
@@ -393,11 +395,13 @@ def _check_input(
     if not analytic.size:
         return
     found = [
-        quotient(line, y, used.eps, used.atol, used.rtol) for line, y in zip(lines, starts, strict=False)
+        quotient(line, y, used.eps, used.atol, used.rtol, used.measured)
+        for line, y in zip(lines, starts, strict=False)
     ]
     numerical = np.stack([q.value for q in found], axis=1)
     low, high = np.stack([q.low for q in found], axis=1), np.stack([q.high for q in found], axis=1)
-    allowed = used.atol + used.rtol * np.abs(numerical)
+    blur = np.stack([q.blur for q in found], axis=1)
+    allowed = used.atol * blur + used.rtol * np.abs(numerical)
     nearest = np.clip(analytic, low, high)
     error = np.abs(analytic - nearest)
     report.entries += analytic.size

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernels import device
-
-from . import sweep, tape
+from minigrad import sweep, tape
 
 
 @contextmanager

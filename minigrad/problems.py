@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from kernels import device
-
-from . import random
-from .sweep import grad
-from .tape import enable_grad, is_grad_enabled, no_grad
-from .tensor import Tensor
+from minigrad import random
+from minigrad.sweep import grad
+from minigrad.tape import enable_grad, is_grad_enabled, no_grad
+from minigrad.tensor import Tensor
 
 
 class Problem:

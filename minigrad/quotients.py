@@ -41,16 +41,16 @@ def rounding(line: Line, spacing: float) -> np.ndarray:
     return found
 
 
-def balanced_step(lines: Sequence[Line], sigma: float, scale: float) -> tuple[float, float]:
+def balanced_step(lines: Sequence[Line], sigma: float, steps: Sequence[float]) -> tuple[float, float]:
     """The step at which rounding and truncation of a central quotient are smallest together, and that error.
 
     Rounding costs sigma / h. Truncation is read off two steps: the central quotient's error falls with
-    h^2, so it is |D(2h) - D(h)| / 3. Steps are `scale` times powers of two from 1/8 down; the worst entry of
-    all `lines` decides.
+    h^2, so it is |D(2h) - D(h)| / 3. `steps` fall by halves, and the first serves only as the second's 2h.
+    The worst entry of all `lines` decides.
     """
-    best = (scale, np.inf)
+    best = (float(steps[-1]), np.inf)
     wider: list[np.ndarray] | None = None
-    for h in scale * 0.5 ** np.arange(2, 14):
+    for h in steps:
         here = [(line(h) - line(-h)) / (2 * h) for line in lines]
         if wider is not None:
             apart = [np.max(np.abs(w - d), initial=0.0) for w, d in zip(wider, here, strict=True)]
@@ -63,34 +63,47 @@ def balanced_step(lines: Sequence[Line], sigma: float, scale: float) -> tuple[fl
 
 @dataclass
 class Quotient:
-    """The derivative along a line, one entry an output: `value`, and at a `kink` the one-sided bounds."""
+    """The derivative along a line, one entry an output: `value`, and at a `kink` the one-sided bounds.
+
+    `blur` says how many times smaller than asked the step had to be, and so how much larger rounding is.
+    """
 
     value: np.ndarray
     low: np.ndarray
     high: np.ndarray
     kink: np.ndarray
+    blur: np.ndarray
 
 
-def quotient(line: Line, centre: np.ndarray, step: float, atol: float, rtol: float) -> Quotient:
+def quotient(line: Line, centre: np.ndarray, step: float, atol: float, rtol: float, noisy: bool = False) -> Quotient:
     """Central difference quotient (f(x + hd) - f(x - hd)) / 2h, with kinks told from curvature.
 
     Left and right quotients disagree by h f'' where f is curved and by the jump of f' at a kink. Where
-    they disagree by more than the tolerance the step is quartered: curvature's share falls with it, a
-    kink's does not. A kink that lies off x, outside the smaller step, is thus stepped over.
+    they disagree by more than the tolerance the step is quartered, up to three times: curvature's share
+    falls by four each time, a kink's stays, and a kink beside x is stepped over. `noisy` says that atol is
+    the rounding at `step`, which grows as the step falls.
     """
     value, left, right = _sides(line, centre, step)
     gap = np.abs(right - left)
+    kink, blur, ratio = np.zeros(value.shape, bool), np.ones(value.shape), np.zeros(value.shape)
+    low = high = value
     doubtful = gap > atol + rtol * np.maximum(np.abs(left), np.abs(right))
-    kink = np.zeros(value.shape, bool)
-    if doubtful.any():
-        finer, left4, right4 = _sides(line, centre, step / 4)
-        # Rounding weighs four times as much in the smaller step and must not pass for a kink.
-        kink = doubtful & (np.abs(right4 - left4) > np.maximum(gap / 2, 4 * atol))
-        value = np.where(doubtful, finer, value)
-        left, right = np.where(kink, left4, value), np.where(kink, right4, value)
-    else:
-        left = right = value
-    return Quotient(value, np.minimum(left, right), np.maximum(left, right), kink)
+    for factor in (4, 16, 64):
+        if not doubtful.any():
+            break
+        finer, left, right = _sides(line, centre, step / factor)
+        gap, before = np.abs(right - left), gap
+        ratio, ratio_before = gap / np.where(before > 0, before, 1), ratio
+        calm = gap <= atol * (factor if noisy else 1) + rtol * np.maximum(np.abs(left), np.abs(right))
+        sharp = doubtful & ~calm & (ratio > 0.5)
+        curved = doubtful & ~calm & (np.abs(ratio - 0.25) < 0.1) & (np.abs(ratio_before - 0.25) < 0.1)
+        taken = doubtful & ~curved
+        value, blur = np.where(taken, finer, value), np.where(taken, factor, blur)
+        low = np.where(sharp, np.minimum(left, right), np.where(taken, finer, low))
+        high = np.where(sharp, np.maximum(left, right), np.where(taken, finer, high))
+        kink |= sharp
+        doubtful &= ~(calm | sharp | curved)
+    return Quotient(value, low, high, kink, blur if noisy else np.ones_like(blur))
 
 
 def _sides(line: Line, centre: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from minigrad import check_vjp, diagnosis, gradcheck, gradgradcheck, nn, quotien
 from minigrad.gradcheck import GradcheckError, KinkWarning
 
 F = nn.functional
+_HALVES = [0.5**k for k in range(14)]
 
 
 def _normal(*shape: int, seed: int = 0, dtype: str = "float64") -> mg.Tensor:
@@ -91,7 +93,7 @@ def test_rounding_is_measured() -> None:
 def test_the_step_balances_rounding_and_truncation() -> None:
     """For sin with rounding s the best h is about (3 s)^(1/3)."""
     for sigma in (1e-7, 1e-4):
-        h, error = quotients.balanced_step([lambda t: np.array([np.sin(0.3 + t)])], sigma, 1.0)
+        h, error = quotients.balanced_step([lambda t: np.array([np.sin(0.3 + t)])], sigma, _HALVES)
         best = (3 * sigma) ** (1 / 3)
         assert best / 3 < h < best * 3
         assert error < 3 * sigma / best
@@ -99,7 +101,7 @@ def test_the_step_balances_rounding_and_truncation() -> None:
 
 def test_a_step_out_of_the_domain_is_passed_over() -> None:
     with np.errstate(invalid="ignore"):
-        h, _ = quotients.balanced_step([lambda t: np.array([np.log(1e-2 + t)])], 1e-9, 1.0)
+        h, _ = quotients.balanced_step([lambda t: np.array([np.log(1e-2 + t)])], 1e-9, _HALVES)
     assert h < 1e-2 / 2
 
 
@@ -203,6 +205,20 @@ def test_a_kink_beside_the_point_is_stepped_over() -> None:
     x = mg.Tensor(np.array([0.7e-6]), requires_grad=True)
     report = gradcheck(F.relu, x)
     assert report.kinks == 0 and report.worst < 1e-6
+
+
+def test_a_kink_within_a_wide_step_is_never_taken_for_curvature() -> None:
+    """Slope 0.2 at x, 1 from a distance on: whatever the distance, 0.2 is what is found, or lies between."""
+    step = 0.125
+    for distance in np.linspace(0, 1.1, 45) * step:
+
+        def line(t: float, distance: float = distance) -> np.ndarray:
+            return np.array([0.2 * t + 0.8 * max(t - distance, 0)])
+
+        q = quotients.quotient(line, np.zeros(1), step, 1e-5, 1e-3, True)
+        assert q.low[0] - 2e-4 * q.blur[0] <= 0.2 <= q.high[0] + 2e-4 * q.blur[0], distance
+        if distance > step / 3:
+            assert not q.kink[0] and abs(q.value[0] - 0.2) < 1e-9
 
 
 # ---- what fails, and what is said ----------------------------------------------------------------------------
@@ -355,9 +371,8 @@ my_cube.defvjp(lambda g, x: g * FACTOR * x ** 2)
 
 
 @pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> None:
+def table() -> Iterator[None]:
     """Leave the table of rules as it was."""
-    monkeypatch.setattr(mg.tape, "TABLE", mg.tape.TABLE)
     before = dict(mg.tape.TABLE)
     yield
     mg.tape.TABLE.clear()

@@ -129,7 +129,12 @@ def _broadcasting() -> dict[str, list[int]]:
     with pytest.MonkeyPatch.context() as patch:
         seen: list[str] = []
         right = sweep.unbroadcast
-        patch.setattr(sweep, "unbroadcast", lambda g, shape: (seen.append(""), right(g, shape))[1])
+
+        def noted(g: Any, shape: tuple[int, ...]) -> Any:
+            seen.append("")
+            return right(g, shape)
+
+        patch.setattr(sweep, "unbroadcast", noted)
         for name in DIFFERENTIABLE:
             for k, (call, inputs) in enumerate(_samples(name) if ENGINE[name].samples else []):
                 seen.clear()
