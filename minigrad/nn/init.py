@@ -62,9 +62,7 @@ def trunc_normal_(
     """
     share = _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std)
     if not share > 1e-3:
-        raise ValueError(
-            f"trunc_normal_: [{a}, {b}] holds {share:.2g} of N({mean}, {std}²); widen it around the mean"
-        )
+        raise ValueError(f"trunc_normal_: [{a}, {b}] holds {share:.2g} of N({mean}, {std}²); widen it around the mean")
     draw = _source(generator)
     values = draw.normal(mean, std, tensor.shape)
     outside = (values < a) | (values > b)

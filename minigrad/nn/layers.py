@@ -178,8 +178,8 @@ class _BatchNorm(Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats, self.activation = affine, track_running_stats, activation
         self.frozen = False
-        for name, value in (("weight", 1.0), ("bias", 0.0)):
-            self.register_parameter(name, init.constant_(_new(num_features), value) if affine else None)
+        self.register_parameter("weight", Parameter(np.ones(num_features, np.float32)) if affine else None)
+        self.register_parameter("bias", _new(num_features) if affine else None)
         kept: dict[str, np.ndarray] = {
             "running_mean": np.zeros(num_features, np.float32),
             "running_var": np.ones(num_features, np.float32),

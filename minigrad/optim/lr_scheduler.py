@@ -21,9 +21,9 @@ class LRScheduler:
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
         self.last_epoch = 0
-        self.base_lrs: list[float] = [
-            float(group.setdefault("initial_lr", group["lr"])) for group in optimizer.param_groups
-        ]
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+        self.base_lrs: list[float] = [float(group["initial_lr"]) for group in optimizer.param_groups]
         self._set()
 
     def rate(self, base: float, t: int, group: int) -> float:

@@ -111,9 +111,7 @@ class Optimizer:
                 else:
                     raise IndexError
             except IndexError:
-                raise ValueError(
-                    f"{type(self).__name__}: the state has {key}, which fits nothing here"
-                ) from None
+                raise ValueError(f"{type(self).__name__}: the state has {key}, which fits nothing here") from None
         for group, new in zip(self.param_groups, groups, strict=True):
             group.update(new)
         self.state = states

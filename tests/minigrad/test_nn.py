@@ -123,22 +123,22 @@ def test_state_travels_from_one_net_to_another_and_is_copied():
     source(mg.randn(5, 1, 8, 8))
     target.load_state_dict(source.state_dict())
     for name, value in source.state_dict().items():
-        assert np.array_equal(value.numpy(), target.state_dict()[name].numpy()), name
+        assert np.array_equal(value.detach().numpy(), target.state_dict()[name].detach().numpy()), name
     with mg.no_grad():
         source[3].weight.copy_(mg.zeros(2, 48))
-    assert np.any(target[3].weight.numpy() != 0)
+    assert np.any(target[3].weight.detach().numpy() != 0)
 
 
 def test_state_that_does_not_fit_lists_every_misfit_and_writes_nothing():
     net = small_net()
-    before = {name: value.numpy().copy() for name, value in net.state_dict().items()}
+    before = {name: value.detach().numpy().copy() for name, value in net.state_dict().items()}
     state = {name: np.full(value.shape, 7.0) for name, value in before.items()}
     state["extra"] = np.zeros(1)
     state["0.bias"] = np.zeros(4)
     del state["3.weight"]
     with pytest.raises(ValueError, match=r"0\.bias has shape \(4,\).*missing: 3\.weight.*unexpected: extra"):
         net.load_state_dict(state)
-    assert all(np.array_equal(v.numpy(), before[name]) for name, v in net.state_dict().items())
+    assert all(np.array_equal(v.detach().numpy(), before[name]) for name, v in net.state_dict().items())
 
 
 def test_loading_loosely_reports_what_did_not_fit():
@@ -185,28 +185,28 @@ def test_batch_norm_moves_its_statistics_only_when_training():
     norm = nn.BatchNorm1d(2, momentum=0.25)
     x = np.array([[1.0, 10.0], [3.0, 30.0], [8.0, 50.0]], np.float32)
     norm(mg.tensor(x))
-    assert np.allclose(norm.running_mean.numpy(), 0.25 * x.mean(0))
-    assert np.allclose(norm.running_var.numpy(), 0.75 + 0.25 * x.var(0, ddof=1))
+    assert np.allclose(norm.running_mean.detach().numpy(), 0.25 * x.mean(0))
+    assert np.allclose(norm.running_var.detach().numpy(), 0.75 + 0.25 * x.var(0, ddof=1))
     assert norm.num_batches_tracked.item() == 1
-    before = norm.running_mean.numpy().copy()
+    before = norm.running_mean.detach().numpy().copy()
     norm.eval()
     out = norm(mg.tensor(x))
-    assert np.array_equal(norm.running_mean.numpy(), before) and norm.num_batches_tracked.item() == 1
-    expected = (x - before) / np.sqrt(norm.running_var.numpy() + 1e-5)
-    assert np.allclose(out.numpy(), expected, rtol=1e-5)
+    assert np.array_equal(norm.running_mean.detach().numpy(), before) and norm.num_batches_tracked.item() == 1
+    expected = (x - before) / np.sqrt(norm.running_var.detach().numpy() + 1e-5)
+    assert np.allclose(out.detach().numpy(), expected, rtol=1e-5)
 
 
 def test_frozen_statistics_normalise_by_the_batch_and_learn_nothing():
     net = small_net()
     x = mg.randn(5, 1, 8, 8)
-    state = {name: value.numpy().copy() for name, value in net.state_dict().items()}
+    state = {name: value.detach().numpy().copy() for name, value in net.state_dict().items()}
     with nn.utils.frozen_statistics(net):
-        frozen = net(x).numpy()
+        frozen = net(x).detach().numpy()
         with nn.utils.frozen_statistics(net):
             net(x)
         assert net[1].frozen
-    assert all(np.array_equal(v.numpy(), state[name]) for name, v in net.state_dict().items())
-    assert np.array_equal(net(x).numpy(), frozen)
+    assert all(np.array_equal(v.detach().numpy(), state[name]) for name, v in net.state_dict().items())
+    assert np.array_equal(net(x).detach().numpy(), frozen)
     assert net[1].num_batches_tracked.item() == 1
 
 
@@ -220,11 +220,11 @@ def test_frozen_statistics_end_with_an_error_inside():
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", ("leaky_relu", 0.1)])
 def test_batch_norm_with_activation_is_the_two_in_a_row(activation):
     slope = {"relu": 0.0, "leaky_relu": 0.01}.get(activation, 0.1)
-    fused, plain = nn.BatchNorm2d(3, activation=activation), nn.BatchNorm2d(3)
+    fused, plain = (nn.BatchNorm2d(3, activation=a).to("float64") for a in (activation, None))
     x = mg.tensor(np.random.default_rng(0).normal(size=(4, 3, 5, 5)))
     for mode in (True, False):
         expected = F.leaky_relu(plain.train(mode)(x), slope)
-        assert np.allclose(fused.train(mode)(x).numpy(), expected.numpy(), atol=1e-12)
+        assert np.allclose(fused.train(mode)(x).detach().numpy(), expected.detach().numpy(), atol=1e-12)
 
 
 def test_batch_norm_names_a_wrong_input():
@@ -238,16 +238,16 @@ def test_batch_norm_without_affine_or_tracking():
     norm = nn.BatchNorm1d(2, affine=False, track_running_stats=False)
     assert norm.state_dict() == {}
     out = norm.eval()(mg.tensor(np.array([[1.0, 2.0], [3.0, 6.0]])))
-    assert np.allclose(out.numpy(), [[-1, -1], [1, 1]], atol=1e-4)
+    assert np.allclose(out.detach().numpy(), [[-1, -1], [1, 1]], atol=1e-4)
 
 
 def test_dropout_keeps_the_mean_and_is_silent_in_evaluation():
     mg.manual_seed(0)
     layer = nn.Dropout(0.25)
-    out = layer(mg.ones(100, 100)).numpy()
+    out = layer(mg.ones(100, 100)).detach().numpy()
     assert np.allclose(np.unique(out), [0.0, 4.0 / 3.0])
     assert abs(float(np.mean(out == 0)) - 0.25) < 0.02
-    assert np.array_equal(layer.eval()(mg.ones(3)).numpy(), np.ones(3))
+    assert np.array_equal(layer.eval()(mg.ones(3)).detach().numpy(), np.ones(3))
     with pytest.raises(ValueError, match="probability"):
         nn.Dropout(1.5)
 
@@ -256,7 +256,7 @@ def test_flatten_and_unflatten_are_inverse():
     x = mg.randn(2, 3, 4, 5)
     flat = nn.Flatten()(x)
     assert flat.shape == (2, 60)
-    assert np.array_equal(nn.Unflatten(1, (3, 4, 5))(flat).numpy(), x.numpy())
+    assert np.array_equal(nn.Unflatten(1, (3, 4, 5))(flat).detach().numpy(), x.detach().numpy())
     assert nn.Flatten(2, 3)(x).shape == (2, 3, 20)
     assert nn.Unflatten(-1, (5, 1))(x).shape == (2, 3, 4, 5, 1)
 
@@ -277,10 +277,10 @@ def test_default_weights_are_uniform_within_one_over_root_fan_in(make):
     mg.manual_seed(1)
     layer = make()
     bound = 1.0 / math.sqrt(400)
-    for value in layer.weight.numpy(), layer.bias.numpy():
+    for value in layer.weight.detach().numpy(), layer.bias.detach().numpy():
         assert np.abs(value).max() <= bound
         assert np.abs(value).max() > 0.7 * bound
-    assert abs(layer.weight.numpy().std() - bound / math.sqrt(3)) < 0.02 * bound
+    assert abs(layer.weight.detach().numpy().std() - bound / math.sqrt(3)) < 0.02 * bound
 
 
 def test_the_same_seed_makes_the_same_weights():
@@ -288,7 +288,7 @@ def test_the_same_seed_makes_the_same_weights():
     first = small_net().state_dict()
     mg.manual_seed(3)
     second = small_net().state_dict()
-    assert all(np.array_equal(v.numpy(), second[name].numpy()) for name, v in first.items())
+    assert all(np.array_equal(v.detach().numpy(), second[name].detach().numpy()) for name, v in first.items())
 
 
 @pytest.mark.parametrize(
@@ -312,10 +312,10 @@ def test_the_same_seed_makes_the_same_weights():
 def test_initialisers_have_their_mean_and_deviation(fill, mean, std):
     tensor = mg.zeros(200, 300)
     assert fill(tensor, np.random.default_rng(0)) is tensor
-    values = tensor.numpy()
+    values = tensor.detach().numpy()
     assert abs(values.mean() - mean) < 5 * std / math.sqrt(values.size)
     assert abs(values.std() / std - 1) < 0.01
-    again = fill(mg.zeros(200, 300), np.random.default_rng(0)).numpy()
+    again = fill(mg.zeros(200, 300), np.random.default_rng(0)).detach().numpy()
     assert np.array_equal(values, again)
 
 
@@ -323,7 +323,7 @@ def test_constants_and_truncation_bounds():
     assert nn.init.zeros_(mg.ones(3)).tolist() == [0, 0, 0]
     assert nn.init.ones_(mg.zeros(2)).tolist() == [1, 1]
     assert nn.init.constant_(mg.zeros(2), 2.5).tolist() == [2.5, 2.5]
-    values = nn.init.trunc_normal_(mg.zeros(10_000), 0.0, 1.0, -0.5, 0.25).numpy()
+    values = nn.init.trunc_normal_(mg.zeros(10_000), 0.0, 1.0, -0.5, 0.25).detach().numpy()
     assert values.min() >= -0.5 and values.max() <= 0.25
     with pytest.raises(ValueError, match="widen it"):
         nn.init.trunc_normal_(mg.zeros(3), 0.0, 0.02, 1.0, 2.0)
@@ -354,7 +354,7 @@ def test_clipping_scales_all_gradients_by_one_factor():
     held = a.grad.data
     total = nn.utils.clip_grad_norm_([a, b, nn.Parameter(np.zeros(3))], 1.0)
     assert np.isclose(total.item(), 5.0)
-    assert np.allclose(a.grad.numpy(), [0.6, 0.0]) and np.allclose(b.grad.numpy(), [[0.0, 0.8]])
+    assert np.allclose(a.grad.detach().numpy(), [0.6, 0.0]) and np.allclose(b.grad.detach().numpy(), [[0.0, 0.8]])
     assert (a.grad.dtype, b.grad.dtype) == (np.float64, np.float32)
     assert held.tolist() == [3.0, 0.0]
 
@@ -376,7 +376,7 @@ def test_spectral_norm_brings_the_largest_singular_value_to_one():
     layer = nn.utils.spectral_norm(nn.Linear(6, 4).to("float64"), n_power_iterations=50)
     x = mg.tensor(np.random.default_rng(0).normal(size=(3, 6)))
     layer(x)
-    assert np.isclose(np.linalg.svd(layer.weight.numpy(), compute_uv=False)[0], 1.0)
+    assert np.isclose(np.linalg.svd(layer.weight.detach().numpy(), compute_uv=False)[0], 1.0)
     assert list(layer.state_dict()) == ["bias", "weight_orig", "weight_u", "weight_v"]
     assert [n for n, _ in layer.named_parameters()] == ["bias", "weight_orig"]
 
@@ -388,14 +388,14 @@ def test_spectral_norm_is_differentiated_through_and_still_in_evaluation():
     loss = (layer(x) ** 2).sum() + (layer(x) ** 3).sum()
     loss.backward()
     # w/σ(w) does not change with the scale of w, so the gradient is orthogonal to w.
-    weight, gradient = layer.weight_orig.numpy(), layer.weight_orig.grad.numpy()
+    weight, gradient = layer.weight_orig.detach().numpy(), layer.weight_orig.grad.detach().numpy()
     assert np.any(gradient != 0)
-    before = layer.weight_u.numpy().copy()
+    before = layer.weight_u.detach().numpy().copy()
     layer.eval()(x)
-    assert np.array_equal(layer.weight_u.numpy(), before)
+    assert np.array_equal(layer.weight_u.detach().numpy(), before)
     layer.zero_grad()
     layer(x).sum().backward()
-    gradient = layer.weight_orig.grad.numpy()
+    gradient = layer.weight_orig.grad.detach().numpy()
     assert abs((weight * gradient).sum()) < 1e-9 * np.abs(weight * gradient).sum()
 
 
