@@ -1,4 +1,4 @@
-"""`python -m kernels list` and `python -m kernels verify`."""
+"""`python -m kernels`: list, new, verify, bench, ceiling, compare."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from kernels.bench.commands import bench_command, ceiling_command, compare_command, new_command
 from kernels.registry import OPERATIONS, KernelError, check_operation, chosen, implementations, load_kernel_file
 from kernels.verify import find
 from kernels.verify import verify as run_verify
@@ -55,6 +56,10 @@ def verify_command(
             wrong |= not report.ok
     if wrong:
         sys.exit(1)
+
+
+for command in (bench_command, ceiling_command, compare_command, new_command):
+    main.add_command(command)
 
 
 if __name__ == "__main__":
