@@ -263,21 +263,15 @@ def _check_determinism(
 ) -> None:
     def apart(a: list[np.ndarray], b: list[np.ndarray]) -> float:
         with np.errstate(invalid="ignore"):
-            return max(
-                (float(np.nanmax(np.abs(p - q), initial=0.0)) for p, q in zip(a, b, strict=True)), default=0.0
-            )
+            return max((float(np.nanmax(np.abs(p - q), initial=0.0)) for p, q in zip(a, b, strict=True)), default=0.0)
 
     gap = apart(centre, [device.to_host(y) for y in again])
     if gap > tolerance:
-        raise _Wrong(
-            "forward pass", f"not deterministic: two runs differ by {gap:.3g}, nondet_tol is {tolerance:.3g}"
-        )
+        raise _Wrong("forward pass", f"not deterministic: two runs differ by {gap:.3g}, nondet_tol is {tolerance:.3g}")
     u = draw.standard_normal(sum(y.size for y in centre))
     gap = apart(_pulled(problem, u, again), _pulled(problem, u, again))
     if gap > tolerance:
-        raise _Wrong(
-            "backward pass", f"not deterministic: two runs differ by {gap:.3g}, nondet_tol is {tolerance:.3g}"
-        )
+        raise _Wrong("backward pass", f"not deterministic: two runs differ by {gap:.3g}, nondet_tol is {tolerance:.3g}")
 
 
 def _cotangent_rows(centre: list[np.ndarray], fast: bool, draw: np.random.Generator) -> np.ndarray:
@@ -300,9 +294,7 @@ def _pulled(problem: Problem, u: np.ndarray, templates: list[Any]) -> list[np.nd
             continue
         g = g if device.is_array(g) else np.asarray(g)
         if device.device_of(g) != device.device_of(x):
-            raise _Wrong(
-                name, f"the gradient is on {device.device_of(g)}, the argument on {device.device_of(x)}"
-            )
+            raise _Wrong(name, f"the gradient is on {device.device_of(g)}, the argument on {device.device_of(x)}")
         if g.shape != x.shape:
             raise _Wrong(name, missing_unbroadcast(g.shape, x.shape))
         g = device.to_host(g)
@@ -395,8 +387,7 @@ def _check_input(
     if not analytic.size:
         return
     found = [
-        quotient(line, y, used.eps, used.atol, used.rtol, used.measured)
-        for line, y in zip(lines, starts, strict=False)
+        quotient(line, y, used.eps, used.atol, used.rtol, used.measured) for line, y in zip(lines, starts, strict=False)
     ]
     numerical = np.stack([q.value for q in found], axis=1)
     low, high = np.stack([q.low for q in found], axis=1), np.stack([q.high for q in found], axis=1)
@@ -410,9 +401,7 @@ def _check_input(
     report.worst = max(report.worst, float(np.max(error)) / scale)
     wrong = ~(error <= allowed)
     if wrong.any():
-        report.failures.append(
-            _describe(problem, k, analytic, numerical, error, allowed, wrong, centre, fast)
-        )
+        report.failures.append(_describe(problem, k, analytic, numerical, error, allowed, wrong, centre, fast))
 
 
 def _projected(line: Line, u: np.ndarray) -> Line:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from kernels import device
-from minigrad import sweep, tape
+from minigrad import tape
+from minigrad.tape import state
 
 
 @contextmanager
@@ -47,26 +45,21 @@ class Profile:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], Row] = {}
-        self._ended: dict[int, list[tuple[float, Row, float, int]]] = {}
 
     def forward(self, name: str, inputs: Sequence[Any], outputs: Sequence[Any], seconds: float) -> None:
-        self._add(name, "forward", seconds, _bytes(inputs) + _bytes(outputs))
+        size = _bytes(inputs) + _bytes(outputs)
+        if state.visiting is None:
+            self._add(name, "forward", 1, seconds, size)
+        else:
+            self._add(state.visiting.name, "backward", 0, 0.0, size)
 
     def backward(self, name: str, cotangents: Sequence[Any], results: Sequence[Any], seconds: float) -> None:
-        # An event is reported when it ends: those that ended since this one began were called by it.
-        began = time.perf_counter() - seconds
-        ended = self._ended.setdefault(threading.get_ident(), [])
-        inner, size = False, 0
-        while ended and ended[-1][0] > began:
-            _, row, used, moved = ended.pop()
-            row.calls, row.seconds, row.bytes = row.calls - 1, row.seconds - used, row.bytes - moved
-            inner, size = True, size + moved
-        self._add(name, "backward", seconds, size if inner else _bytes(cotangents) + _bytes(results))
+        if state.visiting is None:
+            self._add(name, "backward", 1, seconds, _bytes(cotangents) + _bytes(results))
 
-    def _add(self, name: str, phase: str, seconds: float, size: int) -> None:
+    def _add(self, name: str, phase: str, calls: int, seconds: float, size: int) -> None:
         row = self._found.setdefault((name, phase), Row(name, phase))
-        row.calls, row.seconds, row.bytes = row.calls + 1, row.seconds + seconds, row.bytes + size
-        self._ended.setdefault(threading.get_ident(), []).append((time.perf_counter(), row, seconds, size))
+        row.calls, row.seconds, row.bytes = row.calls + calls, row.seconds + seconds, row.bytes + size
 
     @property
     def seconds(self) -> float:
@@ -124,10 +117,10 @@ class AnomalyError(RuntimeError):
 
 class _Anomaly:
     def forward(self, name: str, inputs: Sequence[Any], outputs: Sequence[Any], seconds: float) -> None:
-        around = _differentiated()
-        if around is None:
+        if state.visiting is None:
             _examine(name, "forward", name, inputs, outputs)
         else:
+            around = state.visiting.name
             _examine(around, "backward", f"{name} in the backward pass of {around}", inputs, outputs)
 
     def backward(self, name: str, cotangents: Sequence[Any], results: Sequence[Any], seconds: float) -> None:
@@ -144,19 +137,6 @@ def detect_anomaly() -> Iterator[None]:
     """
     with _observing(_Anomaly()):
         yield
-
-
-def _differentiated() -> str | None:
-    """The rule whose backward pass calls the operation that just ended, or `None` outside a sweep.
-
-    Read off the call stack, which costs nothing while no anomaly is looked for.
-    """
-    frame = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code is sweep._visit.__code__:
-            return frame.f_locals["node"].name
-        frame = frame.f_back  # type: ignore[assignment]
-    return None
 
 
 def _examine(operation: str, phase: str, what: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:

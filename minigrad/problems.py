@@ -34,18 +34,12 @@ class Problem:
 
 
 class TensorProblem(Problem):
-    def __init__(
-        self, func: Callable[..., Any], inputs: tuple[Any, ...], names: list[str] | None = None
-    ) -> None:
+    def __init__(self, func: Callable[..., Any], inputs: tuple[Any, ...], names: list[str] | None = None) -> None:
         self.func, self.inputs = func, inputs
         self.parameters = {
-            name: p
-            for name, p in getattr(func, "named_parameters", tuple)()
-            if p.requires_grad and floating(p)
+            name: p for name, p in getattr(func, "named_parameters", tuple)() if p.requires_grad and floating(p)
         }
-        self.checked = [
-            i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad and floating(x)
-        ]
+        self.checked = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad and floating(x)]
         labels = names or _argument_names(func, len(inputs))
         self.skipped = [
             f"{labels[i]} ({_why_not(x)})"
@@ -57,9 +51,7 @@ class TensorProblem(Problem):
         self.leaves = {i: Tensor(inputs[i].data, requires_grad=True) for i in self.checked}
         self.values = [inputs[i].data for i in self.checked] + [p.data for p in self.parameters.values()]
         if not self.names:
-            raise ValueError(
-                "gradcheck: no input requires a gradient: pass floating tensors with requires_grad=True"
-            )
+            raise ValueError("gradcheck: no input requires a gradient: pass floating tensors with requires_grad=True")
         self.name = getattr(func, "__name__", type(func).__name__)
         self.chosen: list[int] | None = None
         self.recorded: list[Tensor] = []
@@ -94,9 +86,7 @@ class TensorProblem(Problem):
             self.chosen = [
                 i for i, y in enumerate(results) if isinstance(y, Tensor) and y.requires_grad and floating(y)
             ]
-            self.skipped += [
-                f"output {i} ({_why_not(y)})" for i, y in enumerate(results) if i not in self.chosen
-            ]
+            self.skipped += [f"output {i} ({_why_not(y)})" for i, y in enumerate(results) if i not in self.chosen]
             if not self.chosen:
                 raise ValueError(f"gradcheck: no output of {self.name} requires a gradient: nothing to check")
             self.recorded = [results[i] for i in self.chosen]
@@ -165,9 +155,7 @@ class ArrayProblem(Problem):
         self.names = [labels[i] for i in self.checked]
         self.values = [args[i] for i in self.checked]
         self.skipped = [
-            f"{labels[i]} ({_why_not(x)})"
-            for i, x in enumerate(args)
-            if device.is_array(x) and i not in self.checked
+            f"{labels[i]} ({_why_not(x)})" for i, x in enumerate(args) if device.is_array(x) and i not in self.checked
         ]
 
     def value(self, k: int | None = None, x: Any = None) -> list[Any]:
@@ -178,9 +166,7 @@ class ArrayProblem(Problem):
         return [y if device.is_array(y) else np.asarray(y) for y in as_tuple(results)]
 
     def pull(self, cotangents: list[Any]) -> list[Any]:
-        found = list(
-            as_tuple(self.vjp(cotangents[0] if len(cotangents) == 1 else tuple(cotangents), *self.args))
-        )
+        found = list(as_tuple(self.vjp(cotangents[0] if len(cotangents) == 1 else tuple(cotangents), *self.args)))
         if len(found) == len(self.args):
             found = [found[i] for i in self.checked]
         elif len(found) != len(self.checked):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
-
-import numpy as np
 
 from kernels import device
 from kernels.device import Array
@@ -20,6 +17,7 @@ from minigrad.tape import (
     key_of,
     names_of,
     observers,
+    owner_of,
     recording,
     slot,
     state,
@@ -187,10 +185,11 @@ def _sweep(roots: Sequence[Variable], cotangents: Sequence[Any], targets: Sequen
     if targets is not None:
         found.update({key: sums.held.get(key) for key in aims or () if key not in found})
         return [found[key_of(slot(t))] for t in targets]
-    for key, leaf in leaves.items():
-        g = sums.held.pop(key, None)
+    taken = {owner_of(g.data) for g in cotangents}
+    for at_leaf, leaf in leaves.items():
+        g = sums.held.pop(at_leaf, None)
         if g is not None:
-            _accumulate(leaf, g, record)
+            _accumulate(leaf, g, record, taken)
     return []
 
 
@@ -200,36 +199,30 @@ def _visit(node: Node, gs: list[Any], sums: _Sums, aims: set | None, needed: set
         and (aims is None or key_of(edge) in aims or (isinstance(edge, tuple) and id(edge[0]) in needed))
         for edge in node.edges
     ]
+    before, state.visiting = state.visiting, node
     start = time.perf_counter()
-    results = _products(node, gs, needs)
+    try:
+        results = _products(node, gs, needs)
+    finally:
+        state.visiting = before
     for observer in observers:
         observer.backward(node.name, [_bare(g) for g in gs], [_bare(g) for g in results],
                           time.perf_counter() - start)  # fmt: skip
+    kept = set() if state.recording else node.memory()
     for i, (edge, g) in enumerate(zip(node.edges, results, strict=True)):
         if needs[i] and g is not None:
+            if kept and owner_of(g.data) in kept:  # a product that hands out what was saved
+                g = Variable.concrete(g.data.copy())
             sums.add(key_of(edge), _fit(g, node, i), state.recording)
 
 
-def _most_held(v: Variable) -> int:
-    """The most references to any array on the way from `v` to the memory it shows."""
-    array, most = v.data, 0
-    while array is not None:
-        most = max(most, sys.getrefcount(array))
-        array = getattr(array, "base", None)
-    return most
-
-
-_ALONE = _most_held(Variable(np.empty(0)))
-
-
-def _own(g: Variable) -> Array:
-    """The array of `g` if nobody else holds it, else a copy: a gradient is nobody else's memory."""
-    return device.own(g.data) if _most_held(g) <= _ALONE else g.data.copy()
-
-
-def _accumulate(leaf: Variable, g: Any, record: bool) -> None:
-    if leaf.grad is None:
-        leaf.grad = g.clone() if record else Variable.concrete(_own(g))
+def _accumulate(leaf: Variable, g: Any, record: bool, taken: set[int]) -> None:
+    """Add to a leaf's gradient, which shares no memory with what is in `taken`, and is then in there too."""
+    if leaf.grad is None and record:
+        leaf.grad = g.clone()
+    elif leaf.grad is None:
+        leaf.grad = Variable.concrete(g.data.copy() if owner_of(g.data) in taken else device.own(g.data))
+        taken.add(owner_of(leaf.grad.data))
     elif record:
         leaf.grad = leaf.grad + g
     else:

@@ -68,7 +68,10 @@ class Variable:
 
 
 class State(threading.local):
+    """What a thread is at: whether it records, and the node a sweep is differentiating."""
+
     recording = True
+    visiting: Node | None = None
 
 
 state = State()
@@ -352,6 +355,11 @@ class Node:
         if isinstance(a, Variable):
             self.versions[key] = (a._version, a._version.count)
 
+    def memory(self) -> set[int]:
+        """The owners of the arrays that were saved."""
+        held = [v[1] if isinstance(v, tuple) and len(v) == 2 else v for v in (self.saved or {}).values()]
+        return {owner_of(as_array(v)) for v in held if isinstance(v, Variable) or device.is_array(v)}
+
     def free(self) -> None:
         """Drop what was saved and the way back."""
         self.saved, self.edges, self.versions = None, [], {}
@@ -380,6 +388,13 @@ class Node:
         if key in self.rule.arrays and not self.rule.variadic:
             return held if isinstance(held, Variable) or not device.is_array(held) else Variable.concrete(held)
         return held
+
+
+def owner_of(array: Array) -> int:
+    """The identity of the object whose memory an array shows."""
+    while getattr(array, "base", None) is not None:
+        array = array.base
+    return id(array)
 
 
 def slot(v: Variable) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import kernels
-from kernels.device import Array, array_module, asarray, device_of
+from kernels.device import Array, array_module, asarray, device_of, to_host
 from minigrad.tensor import Tensor
 
 Group = dict[str, Any]
@@ -118,8 +118,8 @@ class Optimizer:
 
     def _adopt(self, key: str, value: Any, p: Tensor) -> Any:
         data = value.data if isinstance(value, Tensor) else value
-        if np.ndim(data) == 0 and key.endswith(".step"):
-            return int(data)
+        if key.endswith(".step") and getattr(data, "ndim", 0) == 0:
+            return int(to_host(data))
         if tuple(data.shape) != tuple(p.shape):
             raise ValueError(
                 f"{type(self).__name__}: {key} has shape {tuple(data.shape)}, its parameter {tuple(p.shape)}"
@@ -128,7 +128,7 @@ class Optimizer:
 
 
 def _number(value: Any) -> Any:
-    data = np.asarray(value.data if isinstance(value, Tensor) else value)
+    data = to_host(value.data if isinstance(value, Tensor) else value)
     return tuple(data.tolist()) if data.ndim else data.item()
 
 
