@@ -14,11 +14,11 @@ from minigrad.tensor import Tensor
 
 
 def save(
-    tensors: Mapping[str, Tensor | Array],
+    tensors: Mapping[str, Tensor | Array | float],
     path: str | os.PathLike[str],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write `tensors` by name, and `metadata` (text by name), to the file `path` in safetensors' format.
+    """Write `tensors` (arrays and numbers too) and `metadata` (text), both by name, to a safetensors file `path`.
 
     The file is written beside its place, flushed to the disk and renamed: at any moment `path` is the old
     file or the new one, whole. Arrays of a device are copied to the host here.
@@ -107,7 +107,7 @@ class _opened:
             raise ValueError(f"{self.path} holds a type that NumPy does not have: {error}") from None
 
 
-def _host(name: str, value: Tensor | Array) -> np.ndarray:
+def _host(name: str, value: Tensor | Array | float) -> np.ndarray:
     data = value.data if isinstance(value, Tensor) else value
     array = to_host(data)
     if array.dtype == object:

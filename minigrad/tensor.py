@@ -279,6 +279,9 @@ class Tensor(Variable):
     def exp(self) -> Tensor:
         return e.exp(self)
 
+    def erf(self) -> Tensor:
+        return e.erf(self)
+
     def expm1(self) -> Tensor:
         return e.expm1(self)
 
@@ -343,11 +346,11 @@ class Tensor(Variable):
     def all(self, dim: Dim = None, keepdim: bool = False) -> Tensor:
         return r.all(self, dim, keepdim)
 
-    def max(self) -> Tensor:
-        return r.max(self)
+    def max(self, other: Operand = None) -> Tensor:
+        return r.max(self, other)
 
-    def min(self) -> Tensor:
-        return r.min(self)
+    def min(self, other: Operand = None) -> Tensor:
+        return r.min(self, other)
 
     def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
         return r.argmax(self, dim, keepdim)
