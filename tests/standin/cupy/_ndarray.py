@@ -181,8 +181,9 @@ class ndarray:
         index, kinds = device_index(self, index)
         if "b" in kinds:
             _crossings.to_host((), implicit="indexing with a boolean mask")
-        result = self._a[index] if kinds else self._a[(*index, ...)]
-        return wrap(c_order(result) if kinds else result)
+        if kinds:
+            return wrap(c_order(self._a[index]))
+        return wrap(self._a[index if any(e is Ellipsis for e in index) else (*index, ...)])  # always an array
 
     def __setitem__(self, index: Any, value: Any) -> None:
         index, kinds = device_index(self, index)
