@@ -121,6 +121,11 @@ def _raw(value: Any) -> Any:
     return value if type(value) in dtypes.PYTHON else as_array(value)
 
 
+def _number(value: bool | int | float, xp: Any) -> Array:
+    """A Python number as a 0-d array of the module `xp`."""
+    return device.asarray(np.asarray(value, dtypes.PYTHON[type(value)]), "cpu" if xp is np else "cuda")
+
+
 # ---- rules ------------------------------------------------------------------------------------------------
 
 TABLE: dict[str, Primitive] = {}
@@ -202,7 +207,7 @@ class Primitive:
         if self.promotes is not None:
             raws = self._promoted(raws, xp)
         else:
-            raws = [xp.asarray(a, dtypes.PYTHON[type(a)]) if type(a) in dtypes.PYTHON else a for a in raws]
+            raws = [_number(a, xp) if type(a) in dtypes.PYTHON else a for a in raws]
         start = time.perf_counter()
         try:
             with np.errstate(all="ignore"):  # infinities are values; `detect_anomaly` says where they begin
@@ -226,7 +231,7 @@ class Primitive:
     def _promoted(self, raws: list[Any], xp: Any) -> list[Any]:
         first, rest = ([], raws) if self.promotes != "rest" else (raws[:1], raws[1:])
         if not any(device.is_array(a) for a in rest):
-            rest = [xp.asarray(a, dtypes.PYTHON[type(a)]) for a in rest]
+            rest = [_number(a, xp) for a in rest]
         dtype = result_type(*rest)
         if self.promotes == "float" and dtype.kind != "f":
             dtype = np.dtype(np.float32)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from kernels import device
 from kernels.device import Array, array_module
 from minigrad.tape import Variable, as_array, primitive
@@ -102,12 +104,22 @@ def _raw_index(index: Any) -> Any:
     return index.data if isinstance(index, Variable) else index
 
 
+def _beside(index: Any, input: Array) -> Any:
+    """An index with its lists copied to the device of `input`; an array of another device is an error."""
+    if isinstance(index, tuple):
+        return tuple(_beside(p, input) for p in index)
+    if isinstance(index, list):
+        return device.asarray(np.asarray(index, None if index else np.int64), device.device_of(input))
+    array_module(input, index)
+    return index
+
+
 @primitive(name="getitem", view=True, samples=lambda r: [
     ((r.normal(size=(3, 4)), (slice(None, None, 2), 1)), {}),
     ((r.normal(size=(3, 4)), ([0, 2, 0], [1, 1, 1])), {}),
 ])  # fmt: skip
 def _getitem(input: Array, index: Any) -> Array:
-    return input[index]
+    return input[_beside(index, input)]
 
 
 @primitive(name="put_at", samples=lambda r: [((r.normal(size=3), ([0, 2, 0], [1, 1, 1]), (3, 4)), {})])
@@ -117,7 +129,7 @@ def _put_at(input: Array, index: Any, shape: tuple[int, ...]) -> Array:
     if _basic(index):
         out[index] = input
     else:
-        device.add_at(out, index, input)
+        device.add_at(out, _beside(index, input), input)
     return out
 
 

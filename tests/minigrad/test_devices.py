@@ -62,10 +62,14 @@ def test_a_rule_and_its_derivatives_stay_on_the_device(cuda, crossings, name):
         call = partial(rule, **kwargs)
         here, there = ([put(a, where) for a in args] for where in ("cpu", cuda))
         expected = derivatives(partial(call, *here), here)
-        read = crossings.counts["to_host"]
+        seen, counted = dict(crossings.counts), dict(devices.transfers)
         with crossings.forbid_implicit():
             found = derivatives(partial(call, *there), there)
-        assert crossings.counts["to_host"] == read
+        assert crossings.counts["to_host"] == seen["to_host"]
+        assert (
+            crossings.counts["to_device"] - seen["to_device"]
+            == devices.transfers["to_device"] - counted["to_device"]
+        )
         agree(found, expected, cuda)
 
 
