@@ -1,4 +1,4 @@
-"""`python -m kernels`: list, new, verify, bench, ceiling, compare."""
+"""`python -m kernels`: list, new, verify, bench, ceiling, compare, inspect."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import click
 
 from kernels.bench.commands import bench_command, ceiling_command, compare_command, new_command
+from kernels.cuda.inspect import inspect_command
 from kernels.registry import OPERATIONS, KernelError, check_operation, chosen, implementations, load_kernel_file
 from kernels.verify import find
 from kernels.verify import verify as run_verify
@@ -58,7 +59,7 @@ def verify_command(
         sys.exit(1)
 
 
-for command in (bench_command, ceiling_command, compare_command, new_command):
+for command in (bench_command, ceiling_command, compare_command, inspect_command, new_command):
     main.add_command(command)
 
 
