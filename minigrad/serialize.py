@@ -42,7 +42,7 @@ def load(path: str | os.PathLike[str], device: str = "cpu") -> dict[str, Tensor]
         ValueError: the file is not safetensors, is cut short, or holds a type NumPy does not have.
     """
     with _opened(path) as file:
-        return {name: Tensor(file.get_tensor(name)).to(device) for name in file.keys()}  # noqa: SIM118
+        return {name: _tensor(path, file.get_tensor(name)).to(device) for name in file.keys()}  # noqa: SIM118
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -113,6 +113,12 @@ def _host(name: str, value: Tensor | Array | float) -> np.ndarray:
     if array.dtype == object:
         raise TypeError(f"save: {name!r} is {type(value).__name__}, not an array")
     return np.asarray(array, order="C")
+
+
+def _tensor(path: str | os.PathLike[str], array: np.ndarray) -> Tensor:
+    if array.dtype.kind not in "biuf":  # bfloat16 and its like, where another library has taught NumPy them
+        raise ValueError(f"{path} holds a type that NumPy does not have: {array.dtype}")
+    return Tensor(array)
 
 
 def _text(value: object, what: str) -> str:
