@@ -9,8 +9,10 @@
 
 It runs once on `"cpu"` and once on `"cuda"`: a real GPU where one is, else the strict stand-in for CuPy in
 `tests/standin`, which is then `cupy` until the test's module ends. `crossings` gives the stand-in's own
-counters of copies between host and device and `forbid_implicit()`, and skips on a real GPU. A test that does
-not take `device` never sees the stand-in, so `device.module("cuda")` raises there on a machine without CuPy.
+counters of copies between host and device and `forbid_implicit()`, and skips on a real GPU.
+
+In tests/minigrad most files run on both without a word (conftest.py there says which). Any other test never
+sees the stand-in: on a machine without a GPU `device.module("cuda")` raises there.
 """
 
 from __future__ import annotations

@@ -169,7 +169,19 @@ def test_an_element_is_a_view():
     assert x.sum().item() == 7.0
 
 
-@pytest.mark.parametrize("f", [lambda x: x + 1, cp.exp, lambda x: cp.where(x > 0, x, 0), lambda x: x.sum(0)])
+NEW = {
+    "operator": lambda x: x + 1,
+    "function": cp.exp,
+    "where": lambda x: cp.where(x > 0, x, 0),
+    "clip": lambda x: cp.clip(x, 0, 1),
+    "reduction": lambda x: x.sum(0),
+    "scan": lambda x: x.cumsum(1),
+    "join": lambda x: cp.concatenate([x, x]),
+    "index": lambda x: x[cp.array([0, 1])],
+}
+
+
+@pytest.mark.parametrize("f", NEW.values(), ids=NEW)
 def test_new_arrays_are_in_c_order(f):
     x = cp.zeros((2, 3, 4)).transpose(2, 0, 1)
     assert f(x).flags.c_contiguous
