@@ -113,7 +113,7 @@ def _generator_step(
         with frozen_statistics(*still):
             features = networks.trunk(networks.generate(*noise))
             adversarial = objective.adversarial_loss(networks.judge(features))
-            reading = networks.Q_head(features if informed else features.detach())
+            reading = networks.Q_head(features)
             terms = objective.information(code, reading, noise.c)
             information = objective.weighted(terms, weights)
             loss = objective.generator_loss(adversarial, information) if informed else adversarial

@@ -321,6 +321,18 @@ def test_a_disk_that_fills_up(pictures, run_dir, size):
     assert small_runs.command(*arguments).returncode == 0, "with room again the run goes on"
 
 
+def test_a_disk_that_fills_up_within_a_line(pictures, run_dir):
+    arguments = small_runs.arguments(pictures, run_dir, steps=10, log_every=1)
+    assert small_runs.command(*arguments).returncode == 0
+    lines = (run_dir / "metrics.jsonl").read_bytes()
+    more = ["train", "--out", str(run_dir), "--resume", "--set", "steps=12", "--set", "checkpoint_every=50"]
+    result = small_runs.command(*more, preexec_fn=limited(len(lines) + 100))
+    assert result.returncode == 2, result.stderr
+    assert "File too large" in result.stderr
+    assert (run_dir / "metrics.jsonl").read_bytes() == lines
+    assert small_runs.command(*more).returncode == 0
+
+
 def test_a_full_device_as_out(capsys, pictures):
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full here")

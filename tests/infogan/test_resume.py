@@ -214,6 +214,23 @@ def test_a_failed_checkpoint_leaves_the_earlier_ones(pictures, tmp_path, monkeyp
     assert resume(run_dir).step == 3
 
 
+def test_lines_are_on_the_disk_before_the_checkpoint_that_counts_on_them(pictures, tmp_path, monkeypatch):
+    import os
+
+    run_dir, flushed = tmp_path / "run", []
+    trainer = small_runs.begin(pictures, run_dir, steps=4, checkpoint_every=4)
+    real = os.fsync
+
+    def watched(handle):
+        flushed.append(os.fstat(handle).st_ino)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    finish(trainer, run_dir)
+    inodes = [(run_dir / p).stat().st_ino for p in ("metrics.jsonl", f"checkpoints/{checkpoints.name(4)}")]
+    assert [i for i in flushed if i in inodes] == inodes
+
+
 def test_ctrl_c_between_lines_loses_nothing(pictures, whole, tmp_path):
     """The checkpoint Ctrl-C writes holds what is not yet in metrics.jsonl."""
     run_dir = tmp_path / "run"

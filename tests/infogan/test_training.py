@@ -193,6 +193,22 @@ def test_noise_is_fresh_for_every_step_and_player():
     assert abs(np.corrcoef(z)[~np.eye(3, dtype=bool)]).max() < 0.06
 
 
+def test_a_run_draws_its_noise_anew_for_every_update(tmp_path, monkeypatch):
+    trainer = small_runs.begin(small_runs.write_pictures(tmp_path), tmp_path / "run")
+    seen: list[np.ndarray] = []
+    real = training.update
+
+    def watched(nets, optimisers, code, weights, pictures, d, g, **settings):
+        seen.extend([d.z.numpy(), d.c.numpy(), g.z.numpy(), g.c.numpy(), pictures.numpy()])
+        return real(nets, optimisers, code, weights, pictures, d, g, **settings)
+
+    monkeypatch.setattr(training, "update", watched)
+    for _ in range(3):
+        trainer.advance()
+    assert len({a.tobytes() for a in seen}) == 15
+    assert sorted(a.shape for a in seen[:5]) == [(4, 1, 8, 8), (4, 4), (4, 4), (4, 5), (4, 5)]
+
+
 def test_infogan_finds_the_information_that_a_regular_gan_leaves(tmp_path):
     """The first claim of the paper, in small: the bound of c1 quickly nears H(c1) = ln 3, but not without L_I."""
     pictures = small_runs.write_pictures(tmp_path)
@@ -291,6 +307,7 @@ NARROW = {
 }  # fmt: skip
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(
     ("slope", "widths"),
     [
@@ -347,7 +364,7 @@ def test_a_run_writes_what_it_says(tmp_path):
     import json
 
     run_dir = tmp_path / "run"
-    trainer = small_runs.begin(small_runs.write_pictures(tmp_path), run_dir, steps=7)
+    trainer = small_runs.begin(small_runs.write_pictures(tmp_path), run_dir, steps=7, checkpoint_every=1)
     training.train(trainer, run_dir, progress=False)
     rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4, 6, 7]
@@ -359,7 +376,7 @@ def test_a_run_writes_what_it_says(tmp_path):
     assert list(row["residual"]) == ["c2"]
     assert row["bound"]["c2"] == pytest.approx(np.log(2) - 0.5 * np.log(2 * np.pi * np.e * row["residual"]["c2"] ** 2))
     assert [p.name for p in sorted((run_dir / "checkpoints").iterdir())] == [
-        "latest", "step-00000003.safetensors", "step-00000006.safetensors", "step-00000007.safetensors",
+        "latest", "step-00000005.safetensors", "step-00000006.safetensors", "step-00000007.safetensors",
     ]  # fmt: skip
     assert (run_dir / "checkpoints" / "latest").read_text() == "step-00000007.safetensors\n"
     assert (run_dir / "figures" / "samples-00000007.png").exists()
