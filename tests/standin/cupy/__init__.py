@@ -10,6 +10,8 @@ What it does not show: timing, streams, floating-point results of another machin
 
 from __future__ import annotations
 
+from typing import Any as _Any
+
 import numpy as _np
 
 from . import _crossings as _crossings
@@ -50,5 +52,5 @@ for _n in _WRITTEN_OUT.split():
 _ufunc.install_operators(globals())
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> _Any:
     raise AttributeError(f"the stand-in for CuPy has no {name!r}: CuPy lacks it, or nothing here used it yet")
