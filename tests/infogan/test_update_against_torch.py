@@ -7,20 +7,18 @@ the pictures and the noise, and no code.
 from __future__ import annotations
 
 import math
-import os
 
 import numpy as np
 import pytest
+from witnesses import witness
 
 import minigrad as mg
 from infogan import config, data
 from infogan.training import Trainer
 from infogan.update import Noise, update
 
-if os.environ.get("INFOGAN_REQUIRE_PEERS") == "1":
-    import torch
-else:
-    torch = pytest.importorskip("torch")
+torch = witness("torch")
+pytestmark = pytest.mark.peers
 
 TN, TF = torch.nn, torch.nn.functional
 UPDATES, BATCH, LIMIT = 10, 8, 1e-9

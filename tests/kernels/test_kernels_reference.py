@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from witnesses import witness
 
 from kernels import reference
 
@@ -77,9 +78,10 @@ def test_adam_step_by_hand():
     assert p[0] == pytest.approx(1 - 0.1 / 0.5 * 2 / (2 / 0.5 + 1), rel=1e-15)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(("stride", "padding"), [((1, 1), (0, 0)), ((2, 3), (1, 2)), ((1, 2), (3, 0))])
 def test_conv2d_and_gradients_against_pytorch(stride, padding):
-    torch = pytest.importorskip("torch")
+    torch = witness("torch")
     random = np.random.default_rng(0)
     x, w, b = random.normal(size=(2, 3, 6, 7)), random.normal(size=(4, 3, 3, 2)), random.normal(size=4)
     tx, tw, tb = (torch.tensor(a, requires_grad=True) for a in (x, w, b))
@@ -94,9 +96,10 @@ def test_conv2d_and_gradients_against_pytorch(stride, padding):
     np.testing.assert_allclose(gw, tw.grad.numpy(), rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("slope", [1.0, 0.0, 0.2])
 def test_batch_norm_and_gradient_against_pytorch(slope):
-    torch = pytest.importorskip("torch")
+    torch = witness("torch")
     random = np.random.default_rng(1)
     x, gamma, beta = random.normal(size=(3, 4, 2, 5)), random.normal(size=4), random.normal(size=4)
     tensors = [torch.tensor(a, requires_grad=True) for a in (x, gamma, beta)]
@@ -113,9 +116,10 @@ def test_batch_norm_and_gradient_against_pytorch(slope):
         np.testing.assert_allclose(mine, tensor.grad.numpy(), rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_adam_against_pytorch(decay):
-    torch = pytest.importorskip("torch")
+    torch = witness("torch")
     random = np.random.default_rng(2)
     p, m, v = random.normal(size=5), np.zeros(5), np.zeros(5)
     tensor = torch.tensor(p, requires_grad=True)

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from witnesses import witness
 
 import minigrad as mg
 from minigrad import nn, optim
 from minigrad.nn import functional as F
 
-if os.environ.get("INFOGAN_REQUIRE_PEERS") == "1":
-    import torch
-else:
-    torch = pytest.importorskip("torch")
+torch = witness("torch")
+pytestmark = pytest.mark.peers
 
 TF = torch.nn.functional
 TOLERANCE = {"float64": {"rtol": 1e-10, "atol": 1e-11}, "float32": {"rtol": 2e-5, "atol": 2e-6}}

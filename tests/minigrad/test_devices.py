@@ -16,9 +16,7 @@ from minigrad.nn import functional as F
 from minigrad.tape import TABLE
 
 RULES = sorted(
-    name
-    for name, rule in TABLE.items()
-    if rule.samples is not None and rule.__module__.startswith("minigrad.")
+    name for name, rule in TABLE.items() if rule.samples is not None and rule.__module__.startswith("minigrad.")
 )
 
 
@@ -67,8 +65,7 @@ def test_a_rule_and_its_derivatives_stay_on_the_device(cuda, crossings, name):
             found = derivatives(partial(call, *there), there)
         assert crossings.counts["to_host"] == seen["to_host"]
         assert (
-            crossings.counts["to_device"] - seen["to_device"]
-            == devices.transfers["to_device"] - counted["to_device"]
+            crossings.counts["to_device"] - seen["to_device"] == devices.transfers["to_device"] - counted["to_device"]
         )
         agree(found, expected, cuda)
 

@@ -96,7 +96,7 @@ def test_labels_fit_their_boxes() -> None:
 def test_names_are_escaped() -> None:
     a = _leaf(2)
     drawing = mg.draw_graph(a.sum(), params={'<a & "b">\\': a})
-    assert '\\<a' not in drawing.source and '<a & \\"b\\">\\\\' in drawing.source
+    assert "\\<a" not in drawing.source and '<a & \\"b\\">\\\\' in drawing.source
     texts = [t.text for t in ElementTree.fromstring(drawing.svg).iter(f"{_SVG}text")]
     assert '<a & "b">\\' in texts
 

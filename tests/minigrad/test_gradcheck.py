@@ -191,6 +191,7 @@ def test_kinks_are_counted_and_announced() -> None:
 def test_at_a_kink_the_gradient_must_lie_between() -> None:
     x = np.array([0.0])
     for slope, right in ((0.0, True), (0.4, True), (1.0, True), (1.2, False), (-0.2, False)):
+
         def vjp(g: Any, x: Any, slope: float = slope) -> Any:
             return g * slope
 
@@ -447,9 +448,7 @@ def test_a_bad_file_is_one_line(text: str, said: str, tmp_path: Path, capsys: py
     assert status == 2 and err.count("\n") == 1 and said in err
 
 
-def test_the_kernels_asked_for_are_used_and_left(
-    capsys: pytest.CaptureFixture[str], everything_on: str
-) -> None:
+def test_the_kernels_asked_for_are_used_and_left(capsys: pytest.CaptureFixture[str], everything_on: str) -> None:
     import kernels
 
     if everything_on == "cuda":

@@ -70,9 +70,7 @@ def test_second_derivatives(name: str) -> None:
 
 @pytest.mark.parametrize("change", [1.01, -1.0], ids=["factor", "sign"])
 @pytest.mark.parametrize(("name", "argument"), _arguments())
-def test_a_wrong_product_is_seen(
-    name: str, argument: int, change: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_product_is_seen(name: str, argument: int, change: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever gives the product (its function, a joint one, the plain definition), it is changed where it arrives."""
     right, changed, failed = sweep._products, [], 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import subprocess
 import sys
 import types
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from standin import cupy as cp
 from standin import cupyx
+from witnesses import REQUIRED
 
 REAL = """
 import inspect, json, re, cupy, cupyx
@@ -49,8 +49,7 @@ print(json.dumps({
 def real() -> dict[str, Any]:
     """Names and parameters of the CuPy installed here (it imports without a driver)."""
     run = subprocess.run([sys.executable, "-c", REAL], capture_output=True, text=True)
-    required = os.environ.get("INFOGAN_REQUIRE_PEERS") == "1"
-    if "No module named 'cupy'" in run.stderr and not required:
+    if "No module named 'cupy'" in run.stderr and not REQUIRED:
         pytest.skip("CuPy is not installed")
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
@@ -75,6 +74,7 @@ OWNERS = {
 }
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("where", OWNERS)
 def test_exposes_only_names_of_the_real_one(real, where):
     names = public(OWNERS[where])
@@ -82,6 +82,7 @@ def test_exposes_only_names_of_the_real_one(real, where):
     assert sorted(set(names) - set(real[where][1])) == []
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("where", ["cupy", "ndarray", "linalg", "cupyx", "stride_tricks"])
 def test_takes_the_parameters_of_the_real_one(real, where):
     compared = 0
@@ -98,6 +99,7 @@ def test_takes_the_parameters_of_the_real_one(real, where):
     assert compared >= 2
 
 
+@pytest.mark.peers
 def test_ufuncs_take_the_keywords_of_the_real_ones(real):
     ours = [n for n in public(cp) if isinstance(getattr(cp, n), cp.ufunc)]
     assert set(ours) <= set(real["ufuncs"])

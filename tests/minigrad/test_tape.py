@@ -715,9 +715,7 @@ def test_only_floats_require_gradients(device, dtype):
     same(x.grad, [1, 0])
 
 
-@pytest.mark.parametrize(
-    "f", [lambda x: x > 0, lambda x: x.argmax(), lambda x: x == x, lambda x: x.argsort()]
-)
+@pytest.mark.parametrize("f", [lambda x: x > 0, lambda x: x.argmax(), lambda x: x == x, lambda x: x.argsort()])
 def test_integer_and_boolean_results_carry_no_gradient(device, f):
     y = f(leaf([1.0, 2.0], device))
     assert not y.requires_grad and y.node is None

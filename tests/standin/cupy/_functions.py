@@ -51,9 +51,7 @@ def ascontiguousarray(a: Any, dtype: Any = None) -> ndarray:
     return wrap(np.array(a._a, dtype, order="C", ndmin=1))
 
 
-def asnumpy(
-    a: Any, stream: Any = None, order: str = "C", out: Any = None, *, blocking: bool = True
-) -> np.ndarray:
+def asnumpy(a: Any, stream: Any = None, order: str = "C", out: Any = None, *, blocking: bool = True) -> np.ndarray:
     return a.get(stream, order, out) if isinstance(a, ndarray) else np.asarray(a, order=order)  # type: ignore[call-overload]
 
 
@@ -83,15 +81,11 @@ def full_like(
     return wrap(np.full_like(_device(a), host(fill_value), dtype, order, shape=shape))  # type: ignore[call-overload]
 
 
-def ones_like(
-    a: ndarray, dtype: Any = None, order: str = "K", subok: None = None, shape: Any = None
-) -> ndarray:
+def ones_like(a: ndarray, dtype: Any = None, order: str = "K", subok: None = None, shape: Any = None) -> ndarray:
     return full_like(a, 1, dtype, order, subok, shape)
 
 
-def zeros_like(
-    a: ndarray, dtype: Any = None, order: str = "K", subok: None = None, shape: Any = None
-) -> ndarray:
+def zeros_like(a: ndarray, dtype: Any = None, order: str = "K", subok: None = None, shape: Any = None) -> ndarray:
     return full_like(a, 0, dtype, order, subok, shape)
 
 

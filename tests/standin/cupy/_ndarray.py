@@ -53,9 +53,7 @@ class ndarray:
     __array_priority__ = 100
     __slots__ = ("__weakref__", "_a", "_base")
 
-    def __init__(
-        self, shape: Any, dtype: Any = float, memptr: Any = None, strides: Any = None, order: str = "C"
-    ):
+    def __init__(self, shape: Any, dtype: Any = float, memptr: Any = None, strides: Any = None, order: str = "C"):
         if memptr is not None or strides is not None:
             raise NotImplementedError("the stand-in makes no array on given memory")
         self._a = np.full(shape, garbage(dtype), dtype, order)  # type: ignore[call-overload]
@@ -354,9 +352,7 @@ def signature_of(text: str) -> inspect.Signature:
     return inspect.signature(eval(f"lambda {text[1:-1]}: None"))
 
 
-def device_function(
-    name: str, numpy_function: Callable, text: str, *, view: bool, first: str = "array"
-) -> Callable:
+def device_function(name: str, numpy_function: Callable, text: str, *, view: bool, first: str = "array") -> Callable:
     """A function of CuPy's signature `text` that computes with `numpy_function`.
 
     `first` says what its first argument must be: an `array`, a `sequence` of arrays, or `anything`.
