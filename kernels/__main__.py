@@ -6,9 +6,20 @@ import sys
 
 import click
 
+from kernels.bench import gradients
+from kernels.bench import simulate as simulator
 from kernels.bench.commands import bench_command, ceiling_command, compare_command, new_command
 from kernels.cuda.inspect import inspect_command
-from kernels.registry import OPERATIONS, KernelError, check_operation, chosen, implementations, load_kernel_file
+from kernels.device import DeviceError
+from kernels.registry import (
+    OPERATIONS,
+    Implementation,
+    KernelError,
+    check_operation,
+    chosen,
+    implementations,
+    load_kernel_file,
+)
 from kernels.verify import find
 from kernels.verify import verify as run_verify
 
@@ -38,10 +49,13 @@ def list_command(kernel_file: str | None) -> None:
 @click.option("--kernel-file", type=click.Path(), help="Check what this Python file registers.")
 @click.option("--rtol", type=float, help="Allowed error as a share of the sum of magnitudes [8 sqrt(K) eps].")
 @click.option("--atol", type=float, help="Allowed error on top [K times the least normal number].")
+@click.option("--simulate", is_flag=True, help="Run Numba CUDA kernels in Numba's simulator, with no GPU.")
 def verify_command(
-    op: str | None, name: str | None, kernel_file: str | None, rtol: float | None, atol: float | None
+    op: str | None, name: str | None, kernel_file: str | None, rtol: float | None, atol: float | None, simulate: bool
 ) -> None:
     """Hold implementations of OP (of every operation, if none is named) against the definition."""
+    if simulate and not simulator.simulated():
+        sys.exit(simulator.rerun(sys.argv[1:]))
     loaded = load_kernel_file(kernel_file) if kernel_file is not None else {}
     if op is None and name is not None and not loaded:
         raise KernelError("verify --name: name the operation too")
@@ -51,12 +65,30 @@ def verify_command(
         check_operation(op)
     wrong = False
     for operation in [op] if op is not None else list(loaded or OPERATIONS):
-        for implementation in find(operation, name or loaded.get(operation)):
-            report = run_verify(implementation, rtol=rtol, atol=atol)
-            click.echo(str(report))
-            wrong |= not report.ok
+        wanted = name or loaded.get(operation)
+        found = simulator.find(operation, wanted) if simulate else find(operation, wanted)
+        if not found and wanted is not None:
+            raise KernelError(f"{operation} {wanted}: there is no CUDA device here to run it on; try --simulate")
+        for implementation in found:
+            wrong |= not _verify(implementation, rtol, atol)
     if wrong:
         sys.exit(1)
+
+
+def _verify(implementation: Implementation, rtol: float | None, atol: float | None) -> bool:
+    """Print what the sweep and the gradient check say, and whether all is well."""
+    report = run_verify(implementation, rtol=rtol, atol=atol)
+    click.echo(str(report))
+    checked = gradients.check(implementation) if report.ok else None
+    if checked is None:
+        return report.ok
+    lines, worst = checked
+    head = f"{implementation.op} {implementation.name}: gradients"
+    if lines:
+        click.echo("\n  ".join([f"{head} FAILED", *lines]))
+    else:
+        click.echo(f"{head} ok, largest error {worst:.0%} of the allowed")
+    return not lines
 
 
 for command in (bench_command, ceiling_command, compare_command, inspect_command, new_command):
@@ -66,7 +98,7 @@ for command in (bench_command, ceiling_command, compare_command, inspect_command
 if __name__ == "__main__":
     try:
         main.main(standalone_mode=False)
-    except KernelError as error:
+    except (KernelError, DeviceError) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
     except click.ClickException as error:

@@ -35,7 +35,7 @@ def measure(
 ) -> Ceiling:
     """The ceiling of `device` with so many threads; `others` are the products of peers by name.
 
-    `elements` is the length of the streamed arrays [four times the last cache]. Raises `KernelError` if a
+    `elements` is the length of the streamed arrays [each as large as the last cache]. Raises `KernelError` if a
     product is wrong.
     """
     watch = clock(device)
@@ -100,7 +100,7 @@ def _best(watch: Clock, run: Callable[[], Any]) -> tuple[float, Any]:
 
 def _stream(watch: Clock, device: str, dtype: str, elements: int | None) -> float:
     kind = np.dtype(dtype)
-    length = elements or 4 * last_level_cache() // kind.itemsize
+    length = elements or last_level_cache() // kind.itemsize
     xp = devices.module(device)
     a, b, c = xp.zeros(length, kind), xp.full(length, 2, kind), xp.full(length, 5, kind)
     if device == "cpu":

@@ -15,9 +15,9 @@ SAMPLE = 1e-3
 """Seconds that a warm sample should last; shorter calls are repeated and the mean of them is a sample."""
 BUDGET = 0.1
 """Seconds of samples a round."""
-FEWEST, MOST = 3, 50
-"""Samples a round."""
-LARGEST_CACHE = 1 << 28
+FEWEST, MOST, MOST_COLD = 3, 50, 5
+"""Samples a round; emptying the caches takes longer than most calls."""
+LARGEST_CACHE = 1 << 27
 
 
 class Clock(Protocol):
@@ -79,7 +79,7 @@ def clock(device: str) -> Clock:
 
 
 def last_level_cache() -> int:
-    """Bytes of the largest cache as Linux tells, at most 256 MiB; 64 MiB where it does not tell."""
+    """Bytes of the largest cache as Linux tells, at most 128 MiB; 64 MiB where it does not tell."""
     sizes = [64 << 20]
     for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
         text = path.read_text().strip()
@@ -91,7 +91,7 @@ def last_level_cache() -> int:
 def samples(clock: Clock, run: Callable[[], Any], guess: float, *, cold: bool) -> tuple[list[float], Any]:
     """Seconds of a call, sample by sample, and the last result; `guess` is about how long one takes."""
     repeats = 1 if cold else max(1, min(1000, round(SAMPLE / max(guess, 1e-7))))
-    count = max(FEWEST, min(MOST, int(BUDGET / max(guess * repeats, 1e-7))))
+    count = max(FEWEST, min(MOST_COLD if cold else MOST, int(BUDGET / max(guess * repeats, 1e-7))))
     found = []
     result = None
     for _ in range(count):
