@@ -11,6 +11,7 @@ device functions cannot be made without a driver) and mentions no stream: `launc
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -20,6 +21,9 @@ import numpy as np
 
 from kernels import device
 from kernels.device import Array
+
+launches: Counter[str] = Counter()
+"""How often each kernel, by its name, was launched since the process began."""
 
 
 def _numba_cuda() -> ModuleType:
@@ -91,6 +95,7 @@ def launch(kernel: Kernel, grid: int | tuple[int, ...], *args: Any) -> None:
     """
     if np.prod(grid) == 0:
         return
+    launches[kernel.name] += 1
     kernel.compiled[grid, kernel.threads, _current_stream()](*map(_argument, args))
 
 
