@@ -18,7 +18,16 @@ from kernels.activation import Activation, slope_of
 from kernels.cpu.arrays import channels_last, flat
 from kernels.cpu.epilogue import activate_rows, floor_of
 from kernels.cpu.jit import helper, jit
-from kernels.cpu.memory import copy, gemm
+from kernels.cpu.micro import ROWS, copy, lanes
+from kernels.cpu.product import (
+    pack,
+    pack_part,
+    packed_size,
+    panel_width,
+    product,
+    spare_size,
+    strips_across,
+)
 
 TILE = 1 << 18
 """Numbers in the columns of a tile: 1 MiB in float32, so that they stay in a core's second-level cache."""
@@ -61,15 +70,21 @@ def _geometry(x: tuple[int, ...], w: tuple[int, ...], stride, padding, *, by_inp
     return Geometry(n, h, wd, c, o, oh, ow, kh, kw, sh, sw, ph, pw, images, rows)
 
 
-def _scratch(g: Geometry, dtype: np.dtype, *, by_input: bool) -> tuple[np.ndarray, int]:
-    rows = min(g.oh, (g.rows + g.kh - 2) // g.sh + 2) if by_input else min(g.oh, g.rows)
-    size = g.images * rows * g.ow * g.kh * g.kw * g.c
-    return device.empty((threads.get_num_threads() * size,), dtype), size
+def _places(g: Geometry, *, by_input: bool) -> int:
+    """Output places that a tile computes at most."""
+    rows = (g.rows + g.kh - 2) // g.sh + 2 if by_input else g.rows
+    return g.images * min(g.oh, rows) * g.ow
 
 
 @helper
-def _columns(x, g, n0, n1, r0, r1, cols, at):
-    """im2col of output rows r0:r1 of pictures n0:n1 into cols[at:], (places, KH KW C)."""
+def _apart(depth, vector):
+    """Numbers between rows of columns: never a multiple of 4 KiB, for such share places in the cache."""
+    return depth if depth < 16 * vector else depth + vector
+
+
+@helper
+def _columns(x, g, n0, n1, r0, r1, cols, at, apart):
+    """im2col of output rows r0:r1 of pictures n0:n1 into cols[at:], (places, KH KW C) `apart` apart."""
     run = g.kw * g.c
     for n in range(n0, n1):
         for i in range(r0, r1):
@@ -89,6 +104,7 @@ def _columns(x, g, n0, n1, r0, r1, cols, at):
                         copy(cols, at + first * g.c, x, source, (last - first) * g.c)
                         cols[at + last * g.c : at + run] = 0
                     at += run
+                at += apart - run * g.kh
 
 
 @helper
@@ -112,13 +128,27 @@ def _add_columns(gx, g, n0, n1, r0, r1, h0, h1, cols, at):
                     at += run
 
 
+@helper
+def _channels_last(w, out, o, depth, c):
+    """Output channel o of the weight, (C, KH KW), as (KH KW, C)."""
+    area = depth // c
+    for k in range(area):
+        for q in range(c):
+            out[o * depth + k * c + q] = w[o * depth + q * area + k]
+
+
 @jit
-def _forward(x, w, b, y, scratch, size, g, slope, floor):
-    """w is (KH KW C, O)."""
+def _forward(x, w, b, y, scratch, size, turned, panels, width, vector, g, slope, floor):
+    """w is (O, C, KH KW); `turned` and `panels` take it in other orders."""
     blocks = (g.oh + g.rows - 1) // g.rows
     tiles = (g.n + g.images - 1) // g.images * blocks
     depth = g.kh * g.kw * g.c
+    apart = _apart(depth, vector)
     plain = g.kh == 1 and g.kw == 1 and g.sh == 1 and g.sw == 1 and g.ph == 0 and g.pw == 0
+    for o in prange(g.o):
+        _channels_last(w, turned, o, depth, g.c)
+    for p in prange((g.o + width - 1) // width):
+        pack_part(True, turned, 0, depth, depth, g.o, width, vector, p, panels)
     for t in prange(tiles):
         n0 = t // blocks * g.images
         n1 = min(g.n, n0 + g.images)
@@ -126,21 +156,27 @@ def _forward(x, w, b, y, scratch, size, g, slope, floor):
         r1 = min(g.oh, r0 + g.rows)
         places = (n1 - n0) * (r1 - r0) * g.ow
         start = (n0 * g.oh + r0) * g.ow
+        at = numba.get_thread_id() * size
+        spare = at + size - ROWS * width
         if plain:
-            gemm(False, False, places, g.o, depth, x, start * depth, depth, w, 0, g.o, 0, y, start * g.o, g.o)
+            source, first, lda = x, start * depth, depth
         else:
-            at = numba.get_thread_id() * size
-            _columns(x, g, n0, n1, r0, r1, scratch, at)
-            gemm(False, False, places, g.o, depth, scratch, at, depth, w, 0, g.o, 0, y, start * g.o, g.o)
+            source, first, lda = scratch, at, apart
+            _columns(x, g, n0, n1, r0, r1, scratch, at, apart)
+        product(places, g.o, depth, source, first, lda, panels, width, vector, y, start * g.o, g.o, scratch, spare)
         activate_rows(y, start, places, g.o, b, slope, floor)
 
 
 @jit
-def _grad_input(gy, w, gx, scratch, size, g):
-    """w is (O, KH KW C). A tile is pictures, or rows of the input with all output rows that reach them."""
+def _grad_input(gy, w, gx, scratch, size, turned, panels, width, vector, g):
+    """A tile is pictures, or rows of the input with all output rows that reach them."""
     blocks = (g.h + g.rows - 1) // g.rows
     tiles = (g.n + g.images - 1) // g.images * blocks
     depth = g.kh * g.kw * g.c
+    for o in prange(g.o):
+        _channels_last(w, turned, o, depth, g.c)
+    for p in prange((depth + width - 1) // width):
+        pack_part(False, turned, 0, depth, g.o, depth, width, vector, p, panels)
     for t in prange(tiles):
         at = numba.get_thread_id() * size
         n0 = t // blocks * g.images
@@ -153,58 +189,50 @@ def _grad_input(gy, w, gx, scratch, size, g):
         places = (n1 - n0) * (r1 - r0) * g.ow
         if r1 > r0:
             start = (n0 * g.oh + r0) * g.ow * g.o
-            gemm(False, False, places, depth, g.o, gy, start, g.o, w, 0, depth, 0, scratch, at, depth)
+            product(
+                places, depth, g.o, gy, start, g.o, panels, width, vector,
+                scratch, at, depth, scratch, at + size - ROWS * width,
+            )  # fmt: skip
             _add_columns(gx, g, n0, n1, r0, r1, h0, h1, scratch, at)
 
 
 @jit
-def _grad_weight(gy, x, gw, partial, chunks, scratch, size, g):
-    """Each chunk of tiles sums up its own (O, KH KW C); the chunks are added in order."""
+def _grad_weight(gy, x, gw, partial, chunks, scratch, size, packed, width, vector, g):
+    """Each chunk of tiles sums up its own (KH KW C, O); the chunks are added in order."""
     blocks = (g.oh + g.rows - 1) // g.rows
     tiles = (g.n + g.images - 1) // g.images * blocks
     depth = g.kh * g.kw * g.c
+    apart = _apart(depth, vector)
     whole = g.o * depth
     for p in prange(chunks):
         at = numba.get_thread_id() * size
-        partial[p * whole : (p + 1) * whole] = 0
-        for t in range(p * tiles // chunks, (p + 1) * tiles // chunks):
+        panels = at + size - ROWS * width - packed
+        first = p * tiles // chunks
+        for t in range(first, (p + 1) * tiles // chunks):
             n0 = t // blocks * g.images
             n1 = min(g.n, n0 + g.images)
             r0 = t % blocks * g.rows
             r1 = min(g.oh, r0 + g.rows)
             places = (n1 - n0) * (r1 - r0) * g.ow
             start = (n0 * g.oh + r0) * g.ow * g.o
-            _columns(x, g, n0, n1, r0, r1, scratch, at)
-            gemm(
-                True,
-                False,
-                g.o,
-                depth,
-                places,
-                gy,
-                start,
-                g.o,
-                scratch,
-                at,
-                depth,
-                1,
-                partial,
-                p * whole,
-                depth,
-            )
+            _columns(x, g, n0, n1, r0, r1, scratch, at, apart)
+            to = panels
+            for j in range(0, g.o, width):
+                pack(False, gy, start + j, g.o, places, min(width, g.o - j), width, vector, scratch, to)
+                to += places * width
+            strips_across(
+                depth, g.o, places, scratch, at, 1, apart, scratch, panels, places * width, width, vector,
+                partial, p * whole, g.o, t > first, scratch, at + size - ROWS * width,
+            )  # fmt: skip
     area = g.kh * g.kw
-    for o in prange(g.o):
+    for c in prange(g.c):
         for k in range(area):
-            for c in range(g.c):
-                place = o * depth + k * g.c + c
+            for o in range(g.o):
+                place = (k * g.c + c) * g.o + o
                 total = partial[place]
                 for p in range(1, chunks):
                     total += partial[p * whole + place]
-                gw[o * depth + c * area + k] = total
-
-
-def _floats(dtype: np.dtype, *values: float) -> list:
-    return [dtype.type(v) for v in values]
+                gw[(o * g.c + c) * area + k] = total
 
 
 def conv2d(
@@ -218,17 +246,25 @@ def conv2d(
 ) -> np.ndarray:
     """See `kernels.conv2d`."""
     g = _geometry(x.shape, w.shape, stride, padding, by_input=False)
-    y = device.empty((g.n, g.oh, g.ow, g.o), x.dtype)
+    kind, depth = x.dtype, prod(w.shape[1:])
+    y = device.empty((g.n, g.oh, g.ow, g.o), kind)
     if y.size:
-        bias = np.zeros(g.o, x.dtype) if b is None else b
+        bias = np.zeros(g.o, kind) if b is None else flat(b)
         slope = slope_of(activation)
-        scratch, size = _scratch(g, x.dtype, by_input=False)
+        width, vector = panel_width(g.o, kind), lanes(kind)
+        size = _places(g, by_input=False) * _apart.py_func(depth, vector) + spare_size(g.o, kind)
         threads.launch(
             _forward,
-            flat(channels_last(x)), flat(w.transpose(2, 3, 1, 0)), flat(bias), flat(y), scratch, size, g,
-            *_floats(x.dtype, slope, floor_of(slope, x.dtype)),
+            flat(channels_last(x)), flat(w), bias, y.reshape(-1), _memory(size, kind), size,
+            device.empty((w.size,), kind), device.empty((packed_size(depth, g.o, kind),), kind),
+            width, vector, g, kind.type(slope), kind.type(floor_of(slope, kind)),
         )  # fmt: skip
     return y.transpose(0, 3, 1, 2)
+
+
+def _memory(size: int, kind: np.dtype) -> np.ndarray:
+    """Scratch for every thread."""
+    return device.empty((threads.get_num_threads() * size,), kind)
 
 
 def conv2d_grad_input(
@@ -241,10 +277,17 @@ def conv2d_grad_input(
 ) -> np.ndarray:
     """See `kernels.conv2d_grad_input`."""
     g = _geometry(input_shape, w.shape, stride, padding, by_input=True)
-    gx = device.empty((g.n, g.h, g.w, g.c), gy.dtype)
+    kind, depth = gy.dtype, prod(w.shape[1:])
+    gx = device.empty((g.n, g.h, g.w, g.c), kind)
     if gx.size:
-        scratch, size = _scratch(g, gy.dtype, by_input=True)
-        threads.launch(_grad_input, flat(channels_last(gy)), flat(channels_last(w)), flat(gx), scratch, size, g)
+        width, vector = panel_width(depth, kind), lanes(kind)
+        size = _places(g, by_input=True) * depth + spare_size(depth, kind)
+        threads.launch(
+            _grad_input,
+            flat(channels_last(gy)), flat(w), gx.reshape(-1), _memory(size, kind), size,
+            device.empty((w.size,), kind), device.empty((packed_size(g.o, depth, kind),), kind),
+            width, vector, g,
+        )  # fmt: skip
     return gx.transpose(0, 3, 1, 2)
 
 
@@ -258,14 +301,18 @@ def conv2d_grad_weight(
 ) -> np.ndarray:
     """See `kernels.conv2d_grad_weight`."""
     g = _geometry(x.shape, weight_shape, stride, padding, by_input=False)
-    gw = device.empty(weight_shape, gy.dtype)
-    if gw.size:
-        tiles = -(-g.n // g.images) * -(-g.oh // g.rows)
-        chunks = max(1, min(tiles, 16, PARTIAL // prod(weight_shape)))
-        scratch, size = _scratch(g, gy.dtype, by_input=False)
-        partial = device.empty((chunks * gw.size,), gy.dtype)
-        threads.launch(
-            _grad_weight,
-            flat(channels_last(gy)), flat(channels_last(x)), flat(gw), partial, chunks, scratch, size, g,
-        )  # fmt: skip
+    kind, depth = gy.dtype, prod(weight_shape[1:])
+    if not gy.size or not depth:
+        return np.zeros(weight_shape, kind)
+    gw = device.empty(weight_shape, kind)
+    tiles = -(-g.n // g.images) * -(-g.oh // g.rows)
+    chunks = max(1, min(tiles, 16, PARTIAL // gw.size))
+    width, vector, places = panel_width(g.o, kind), lanes(kind), _places(g, by_input=False)
+    packed = packed_size(places, g.o, kind)
+    size = places * _apart.py_func(depth, vector) + packed + spare_size(g.o, kind)
+    threads.launch(
+        _grad_weight,
+        flat(channels_last(gy)), flat(channels_last(x)), gw.reshape(-1),
+        device.empty((chunks * gw.size,), kind), chunks, _memory(size, kind), size, packed, width, vector, g,
+    )  # fmt: skip
     return gw

@@ -121,3 +121,5 @@ def jit(function: Callable[..., Any]) -> Any:
 
 helper = numba.njit(**_OPTIONS)
 """Compile a function that kernels call; it becomes part of their code."""
+inlined = numba.njit(inline="always", **_OPTIONS)
+"""The same for one that holds much code: put into its caller at once, not optimised first on its own."""
