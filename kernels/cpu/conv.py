@@ -18,15 +18,15 @@ from kernels.activation import Activation, slope_of
 from kernels.cpu.arrays import channels_last, flat
 from kernels.cpu.epilogue import activate_rows, floor_of
 from kernels.cpu.jit import helper, jit
-from kernels.cpu.micro import ROWS, copy, lanes
+from kernels.cpu.micro import copy, lanes
 from kernels.cpu.product import (
     pack,
     pack_part,
     packed_size,
     panel_width,
     product,
+    product_across,
     spare_size,
-    strips_across,
 )
 
 TILE = 1 << 18
@@ -138,7 +138,7 @@ def _channels_last(w, out, o, depth, c):
 
 
 @jit
-def _forward(x, w, b, y, scratch, size, turned, panels, width, vector, g, slope, floor):
+def _forward(x, w, b, y, scratch, size, spare, turned, panels, width, vector, g, slope, floor):
     """w is (O, C, KH KW); `turned` and `panels` take it in other orders."""
     blocks = (g.oh + g.rows - 1) // g.rows
     tiles = (g.n + g.images - 1) // g.images * blocks
@@ -157,18 +157,20 @@ def _forward(x, w, b, y, scratch, size, turned, panels, width, vector, g, slope,
         places = (n1 - n0) * (r1 - r0) * g.ow
         start = (n0 * g.oh + r0) * g.ow
         at = numba.get_thread_id() * size
-        spare = at + size - ROWS * width
         if plain:
             source, first, lda = x, start * depth, depth
         else:
             source, first, lda = scratch, at, apart
             _columns(x, g, n0, n1, r0, r1, scratch, at, apart)
-        product(places, g.o, depth, source, first, lda, panels, width, vector, y, start * g.o, g.o, scratch, spare)
+        product(
+            places, g.o, depth, source, first, lda, panels, 0, width, vector,
+            y, start * g.o, g.o, False, scratch, at + spare,
+        )  # fmt: skip
         activate_rows(y, start, places, g.o, b, slope, floor)
 
 
 @jit
-def _grad_input(gy, w, gx, scratch, size, turned, panels, width, vector, g):
+def _grad_input(gy, w, gx, scratch, size, spare, turned, panels, width, vector, g):
     """A tile is pictures, or rows of the input with all output rows that reach them."""
     blocks = (g.h + g.rows - 1) // g.rows
     tiles = (g.n + g.images - 1) // g.images * blocks
@@ -190,14 +192,14 @@ def _grad_input(gy, w, gx, scratch, size, turned, panels, width, vector, g):
         if r1 > r0:
             start = (n0 * g.oh + r0) * g.ow * g.o
             product(
-                places, depth, g.o, gy, start, g.o, panels, width, vector,
-                scratch, at, depth, scratch, at + size - ROWS * width,
+                places, depth, g.o, gy, start, g.o, panels, 0, width, vector,
+                scratch, at, depth, False, scratch, at + spare,
             )  # fmt: skip
             _add_columns(gx, g, n0, n1, r0, r1, h0, h1, scratch, at)
 
 
 @jit
-def _grad_weight(gy, x, gw, partial, chunks, scratch, size, packed, width, vector, g):
+def _grad_weight(gy, x, gw, partial, chunks, scratch, size, spare, packed, width, vector, g):
     """Each chunk of tiles sums up its own (KH KW C, O); the chunks are added in order."""
     blocks = (g.oh + g.rows - 1) // g.rows
     tiles = (g.n + g.images - 1) // g.images * blocks
@@ -206,7 +208,7 @@ def _grad_weight(gy, x, gw, partial, chunks, scratch, size, packed, width, vecto
     whole = g.o * depth
     for p in prange(chunks):
         at = numba.get_thread_id() * size
-        panels = at + size - ROWS * width - packed
+        panels = at + spare - packed
         first = p * tiles // chunks
         for t in range(first, (p + 1) * tiles // chunks):
             n0 = t // blocks * g.images
@@ -220,9 +222,9 @@ def _grad_weight(gy, x, gw, partial, chunks, scratch, size, packed, width, vecto
             for j in range(0, g.o, width):
                 pack(False, gy, start + j, g.o, places, min(width, g.o - j), width, vector, scratch, to)
                 to += places * width
-            strips_across(
-                depth, g.o, places, scratch, at, 1, apart, scratch, panels, places * width, width, vector,
-                partial, p * whole, g.o, t > first, scratch, at + size - ROWS * width,
+            product_across(
+                depth, g.o, places, scratch, at, apart, scratch, panels, width, vector,
+                partial, p * whole, g.o, t > first, scratch, at + spare,
             )  # fmt: skip
     area = g.kh * g.kw
     for c in prange(g.c):
@@ -252,10 +254,11 @@ def conv2d(
         bias = np.zeros(g.o, kind) if b is None else flat(b)
         slope = slope_of(activation)
         width, vector = panel_width(g.o, kind), lanes(kind)
-        size = _places(g, by_input=False) * _apart.py_func(depth, vector) + spare_size(g.o, kind)
+        spare = _places(g, by_input=False) * _apart.py_func(depth, vector)
+        size = spare + spare_size(g.o, kind)
         threads.launch(
             _forward,
-            flat(channels_last(x)), flat(w), bias, y.reshape(-1), _memory(size, kind), size,
+            flat(channels_last(x)), flat(w), bias, y.reshape(-1), _memory(size, kind), size, spare,
             device.empty((w.size,), kind), device.empty((packed_size(depth, g.o, kind),), kind),
             width, vector, g, kind.type(slope), kind.type(floor_of(slope, kind)),
         )  # fmt: skip
@@ -281,10 +284,11 @@ def conv2d_grad_input(
     gx = device.empty((g.n, g.h, g.w, g.c), kind)
     if gx.size:
         width, vector = panel_width(depth, kind), lanes(kind)
-        size = _places(g, by_input=True) * depth + spare_size(depth, kind)
+        spare = _places(g, by_input=True) * depth
+        size = spare + spare_size(depth, kind)
         threads.launch(
             _grad_input,
-            flat(channels_last(gy)), flat(w), gx.reshape(-1), _memory(size, kind), size,
+            flat(channels_last(gy)), flat(w), gx.reshape(-1), _memory(size, kind), size, spare,
             device.empty((w.size,), kind), device.empty((packed_size(g.o, depth, kind),), kind),
             width, vector, g,
         )  # fmt: skip
@@ -309,10 +313,11 @@ def conv2d_grad_weight(
     chunks = max(1, min(tiles, 16, PARTIAL // gw.size))
     width, vector, places = panel_width(g.o, kind), lanes(kind), _places(g, by_input=False)
     packed = packed_size(places, g.o, kind)
-    size = places * _apart.py_func(depth, vector) + packed + spare_size(g.o, kind)
+    spare = places * _apart.py_func(depth, vector) + packed
+    size = spare + spare_size(g.o, kind)
     threads.launch(
         _grad_weight,
         flat(channels_last(gy)), flat(channels_last(x)), gw.reshape(-1),
-        device.empty((chunks * gw.size,), kind), chunks, _memory(size, kind), size, packed, width, vector, g,
+        device.empty((chunks * gw.size,), kind), chunks, _memory(size, kind), size, spare, packed, width, vector, g,
     )  # fmt: skip
     return gw

@@ -12,8 +12,8 @@ from kernels.cpu.jit import jit
 from kernels.cpu.micro import ROWS, copy, lanes
 from kernels.cpu.product import DEPTH, group, pack, panel_width, spare_size, strips, strips_across
 
-PARTS = 64
-"""Parts of the output at most; packing makes more of them cost nothing."""
+PARTS = 16
+"""Parts of the output at most; each packs what it needs."""
 ROWS_BYTES = 1 << 19
 """What a part's rows of A may take for a stretch of `DEPTH`, to stay in the second-level cache."""
 CONFLICT = 2048
@@ -49,12 +49,12 @@ def _product(ta, tb, m, n, k, a, lda, spread, b, y, down, across, width, vector,
                     to += depth * width
                 if ta:
                     strips_across(
-                        i1 - i0, columns, depth, a, k0 * lda + i0, 1, lda, scratch, at, depth * width,
+                        i1 - i0, columns, depth, a, k0 * lda + i0, lda, scratch, at, depth * width,
                         width, vector, y, i0 * n + j, n, k0 > 0, scratch, to,
                     )  # fmt: skip
                 else:
                     strips(
-                        i1 - i0, columns, depth, a, i0 * lda + k0, lda, lda, scratch, at, depth * width,
+                        i1 - i0, columns, depth, a, i0 * lda + k0, lda, scratch, at, depth * width,
                         width, vector, y, i0 * n + j, n, k0 > 0, scratch, to,
                     )  # fmt: skip
 

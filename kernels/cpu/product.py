@@ -33,7 +33,7 @@ def panel_width(n: int, dtype: np.dtype) -> int:
 
 def spare_size(n: int, dtype: np.dtype) -> int:
     """Numbers in the `spare` of `strips`."""
-    return ROWS * panel_width(n, dtype)
+    return ROWS * panel_width(n, dtype) + ROWS * DEPTH + lanes(dtype)
 
 
 def packed_size(k: int, n: int, dtype: np.dtype) -> int:
@@ -81,13 +81,17 @@ def height(left):
     return rows
 
 
-def _strips(wide, narrow):
+def _strips(across, wide, narrow):
     @inlined
-    def strips(m, n, k, a, ao, down, lda, b, bo, apart, width, vector, c, co, ldc, add, spare, so):
+    def strips(m, n, k, a, ao, lda, b, bo, apart, width, vector, c, co, ldc, add, spare, so):
         i = 0
         while i < m:
             rows = height(m - i)
-            start = ao + i * down
+            if across:
+                source, start, step = spare, so + ROWS * width, ROWS
+                _gather(a, ao + i, lda, k, rows, vector, spare, start)
+            else:
+                source, start, step = a, ao + i * lda, lda
             at = bo
             for j in range(0, n, width):
                 to = co + i * ldc + j
@@ -99,9 +103,9 @@ def _strips(wide, narrow):
                         for q in range(left):
                             spare[so + r * width + q] = c[to + r * ldc + q]
                 if width == vector:
-                    narrow(rows, k, a, start, lda, b, at, target, place, gap, add)
+                    narrow(rows, k, source, start, step, b, at, target, place, gap, add)
                 else:
-                    wide(rows, k, a, start, lda, b, at, target, place, gap, add)
+                    wide(rows, k, source, start, step, b, at, target, place, gap, add)
                 if left < width:
                     for r in range(rows):
                         for q in range(left):
@@ -112,13 +116,25 @@ def _strips(wide, narrow):
     return strips
 
 
-strips = _strips(block, block_narrow)
+@helper
+def _gather(a, ao, lda, k, rows, vector, out, oo):
+    """out[oo + q ROWS + i] = a[ao + q lda + i]: rows of A far apart would share places in the cache."""
+    for q in range(k):
+        for i in range(0, rows, vector):
+            if ao + q * lda + i + vector <= a.size:
+                copy_vector(out, oo + q * ROWS + i, a, ao + q * lda + i)
+            else:
+                for r in range(i, rows):
+                    out[oo + q * ROWS + r] = a[ao + q * lda + r]
+
+
+strips = _strips(False, block, block_narrow)
 """C (m, n) = A B or, if `add`, C += A B, for a few panels that start at b[bo:], `apart` apart.
 
-A is (m, k) at a[ao:], its rows lda = down apart. `spare[so:]` takes a block that is wider than C.
+A is (m, k) at a[ao:], k <= DEPTH. `spare[so:]`, of `spare_size`, takes a block that is wider than C.
 """
-strips_across = _strips(block_across, block_across_narrow)
-"""The same for an A that lies transposed: (k, m), its rows lda apart and down = 1."""
+strips_across = _strips(True, block_across, block_across_narrow)
+"""The same for an A that lies transposed, (k, m)."""
 
 
 @helper
@@ -127,13 +143,22 @@ def group(k, width):
     return max(1, TOGETHER // (min(k, DEPTH) * width))
 
 
-@inlined
-def product(m, n, k, a, ao, lda, b, width, vector, c, co, ldc, spare, so):
-    """C (m, n) = A B for all panels of B, which start at b[0] and are k deep."""
-    step = group(k, width) * width
-    for j in range(0, n, step):
-        for k0 in range(0, k, DEPTH):
-            strips(
-                m, min(step, n - j), min(DEPTH, k - k0), a, ao + k0, lda, lda,
-                b, j * k + k0 * width, k * width, width, vector, c, co + j, ldc, k0 > 0, spare, so,
-            )  # fmt: skip
+def _product(strips, across):
+    @inlined
+    def product(m, n, k, a, ao, lda, b, bo, width, vector, c, co, ldc, add, spare, so):
+        step = group(k, width) * width
+        for j in range(0, n, step):
+            for k0 in range(0, k, DEPTH):
+                strips(
+                    m, min(step, n - j), min(DEPTH, k - k0), a, ao + (k0 * lda if across else k0), lda,
+                    b, bo + j * k + k0 * width, k * width, width, vector,
+                    c, co + j, ldc, add or k0 > 0, spare, so,
+                )  # fmt: skip
+
+    return product
+
+
+product = _product(strips, False)
+"""C (m, n) = A B or, if `add`, C += A B, for all panels of B, which start at b[bo:] and are k deep."""
+product_across = _product(strips_across, True)
+"""The same for an A that lies transposed, (k, m)."""
