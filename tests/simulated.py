@@ -68,6 +68,7 @@ def small_blocks() -> Iterator[None]:
         patch.setattr(tiles, "WIDE", tiles.Tile(16, 8, 4, 4, 4))
         patch.setattr(tiles, "FLAT", tiles.Tile(4, 4, 4, 2, 2))
         patch.setattr(conv, "BLOCKS", 40)
+        patch.setattr(conv, "DEPTH", 4)
         patch.setattr(normalise, "LANES", 4)
         patch.setattr(normalise, "DEPTH", 2)
         patch.setattr(normalise, "MOST_CHUNKS", 6)

@@ -13,6 +13,8 @@ from kernels.device import Array
 
 BLOCKS = 512
 """Blocks to aim for when the terms of a weight gradient are cut up: a few on each core of a large device."""
+DEPTH = 16
+"""Tiles of terms a chunk has at least, so that little is written for what is added up."""
 PARTIAL = 1 << 28
 """Most numbers in the chunks' partial sums."""
 REGISTERS = 128
@@ -96,7 +98,7 @@ def conv2d_grad_input(
 
 def _chunks(size: int, terms: int, tile: Tile, blocks: int) -> tuple[int, int]:
     """How many chunks the terms are cut into and the terms of one: a function of shapes alone."""
-    wanted = max(1, min(_up(BLOCKS, blocks), _up(terms, 16 * tile.k), PARTIAL // size))
+    wanted = max(1, min(_up(BLOCKS, blocks), _up(terms, DEPTH * tile.k), PARTIAL // size))
     chunk = _up(_up(terms, wanted), tile.k) * tile.k
     return _up(terms, chunk), chunk
 
