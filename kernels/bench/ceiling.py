@@ -38,23 +38,32 @@ def measure(
     `elements` is the length of the streamed arrays [each as large as the last cache]. Raises `KernelError` if a
     product is wrong.
     """
-    watch = clock(device)
     with thread_limit(threads):
-        rates = {}
-        for name, product in {**_own_products(device), **(others or {})}.items():
-            rates[name] = max(_rate(watch, name, product, side, dtype) for side in sides)
-        bandwidth = _stream(watch, device, dtype, elements)
+        found = rates(device, dtype, {**products(device), **(others or {})}, sides=sides)
+        bandwidth = _stream(clock(device), device, dtype, elements)
     return Ceiling(
         device=device,
         threads=threads,
         dtype=dtype,
-        flops_per_second=max(rates.values()),
+        flops_per_second=max(found.values()),
         bytes_per_second=bandwidth,
-        rates=rates,
+        rates=found,
     )
 
 
-def _own_products(device: str) -> dict[str, Product]:
+def rates(
+    device: str, dtype: str, libraries: Mapping[str, Product], *, sides: tuple[int, ...] = SIDES
+) -> dict[str, float]:
+    """FLOP/s of square products through each library, with the threads set now."""
+    watch = clock(device)
+    return {
+        name: max(_rate(watch, name, product, side, dtype) for side in sides) for name, product in libraries.items()
+    }
+
+
+def products(device: str) -> dict[str, Product]:
+    """The products of the project's own kernels, by the library they call."""
+
     def of(implementation: registry.Implementation) -> Product:
         function = implementation.function()
 
