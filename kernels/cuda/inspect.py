@@ -163,9 +163,10 @@ def _kernels_of_file(path: str) -> list[Kernel]:
 
     load_kernel_file(path)
     module = sys.modules[f"kernel_file_{Path(path).stem}"]
-    found = [v for v in vars(module).values() if isinstance(v, Kernel)]
+    values = [list(v.values()) if isinstance(v, dict) else [v] for v in vars(module).copy().values()]
+    found = list(dict.fromkeys(k for group in values for k in group if isinstance(k, Kernel)))
     if not found:
-        raise KernelError(f"kernel file {path}: holds no kernels.cuda.Kernel at its top level to inspect")
+        raise KernelError(f"kernel file {path}: holds no kernels.cuda.Kernel, by itself or in a dict, at its top level")
     return found
 
 

@@ -63,7 +63,7 @@ def test_the_command_reports_and_fails_on_a_spill(tmp_path):
         "import kernels\n"
         "from kernels.cuda import Kernel, conv_bodies, tiles\n"
         "body = conv_bodies.gather(tiles.WIDE, False)\n"
-        "greedy = Kernel('greedy', body, conv_bodies.GATHER_TYPES, 128, max_registers=40)\n"
+        "KERNELS = {'float32': Kernel('greedy', body, conv_bodies.GATHER_TYPES, 128, max_registers=40)}\n"
         "@kernels.register('conv2d', name='greedy', device='cuda')\n"
         "def conv2d(x, w, b=None, **settings):\n"
         "    raise NotImplementedError\n"
