@@ -4,13 +4,18 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_OUT ?= runs/demo
 DEMO_STEPS ?= 2500
+BENCH_OUT ?= runs/bench
+REF ?= main
+BENCH ?=
 
-.PHONY: demo test check bench clean help
+.PHONY: demo test check bench bench-peers bench-compare clean help
 
 help:
 	@echo "make demo    train InfoGAN on 4,000 real digits (about five minutes) and show what the codes mean"
 	@echo "make test    run the tests"
 	@echo "make check   style, types, and the direction of imports"
+	@echo "make bench   time every kernel and a whole update; make bench-peers adds PyTorch and JAX"
+	@echo "make bench-compare REF=main  this tree's kernels beside another commit's, in turns"
 	@echo "make clean   remove the virtual environment and what was built"
 
 $(BIN)/python:
@@ -30,6 +35,14 @@ $(VENV)/.installed-dev: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
 	@touch $@
 
+$(VENV)/.installed-bench: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench]'
+	@touch $@
+
+$(VENV)/.installed-peers: $(VENV)/.installed-bench
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench,peers]'
+	@touch $@
+
 demo: $(VENV)/.installed
 	$(BIN)/infogan train --preset mnist --data mnist-5k --steps $(DEMO_STEPS) --out $(DEMO_OUT) --resume
 	$(BIN)/infogan traverse $(DEMO_OUT)
@@ -43,6 +56,24 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# BENCH takes further options of `python -m kernels bench`, such as BENCH="conv2d --rounds 30".
+bench: $(VENV)/.installed-bench
+	@mkdir -p $(BENCH_OUT)
+	$(BIN)/python -m kernels bench $(BENCH) --json $(BENCH_OUT)/forward.json --roofline $(BENCH_OUT)/roofline.png
+	$(BIN)/python -m kernels bench --pass both $(BENCH) --json $(BENCH_OUT)/both.json
+	$(BIN)/python -m benchmarks.update --no-peers --json $(BENCH_OUT)/update.json
+	$(BIN)/python -m pytest benchmarks
+
+bench-peers: $(VENV)/.installed-peers
+	@mkdir -p $(BENCH_OUT)
+	$(BIN)/python -m kernels bench --peers $(BENCH) --json $(BENCH_OUT)/forward-peers.json --roofline $(BENCH_OUT)/roofline-peers.png
+	$(BIN)/python -m kernels bench --peers --pass both $(BENCH) --json $(BENCH_OUT)/both-peers.json
+	$(BIN)/python -m benchmarks.update --json $(BENCH_OUT)/update-peers.json
+	$(BIN)/python -m pytest benchmarks --peers
+
+bench-compare: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks.commits $(REF) $(BENCH)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
