@@ -18,7 +18,7 @@ from infogan import config as configs
 from infogan import networks as own_networks
 from infogan.codes import Categorical
 from infogan.config import Config
-from infogan.training import draw_noise
+from infogan.draws import draw_noise
 from infogan.update import Noise, Optimisers, update
 from minigrad import optim
 

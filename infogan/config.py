@@ -143,9 +143,7 @@ def read(run_dir: str | Path) -> tuple[Config, dict[str, Any]]:
         content = json.loads(path.read_text(encoding="utf-8"))
         environment = content.pop(ENVIRONMENT)
     except FileNotFoundError:
-        raise InputError(
-            f"{run_dir} holds no run: {FILE} is missing; infogan train --out makes one"
-        ) from None
+        raise InputError(f"{run_dir} holds no run: {FILE} is missing; infogan train --out makes one") from None
     except NotADirectoryError:
         raise InputError(f"{run_dir} is a file: give the folder of a run") from None
     except (ValueError, KeyError, AttributeError, TypeError):

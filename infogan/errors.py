@@ -33,9 +33,7 @@ class Diverged(InfoganError):
     def __init__(self, operation: str, step: int, checkpoint: Path | None) -> None:
         self.operation, self.step, self.checkpoint = operation, step, checkpoint
         kept = f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint had been written"
-        super().__init__(
-            f"training diverged at update {step}: {operation}; {kept}; a lower learning rate may help"
-        )
+        super().__init__(f"training diverged at update {step}: {operation}; {kept}; a lower learning rate may help")
 
 
 class Interrupted(InfoganError):

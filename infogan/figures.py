@@ -12,11 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from infogan import config
+from infogan import config, record
 from infogan.codes import Categorical, Code, Uniform, Variable
 from infogan.errors import InputError
 from infogan.run import Run, read_metrics
-from infogan.training import FIGURES
 from minigrad import serialize
 
 ROWS = 10
@@ -104,7 +103,7 @@ def _traverse(run: Run, name: str) -> Path:
     moved = run.fix(c.repeat(columns, axis=0), name, np.tile(values, ROWS))
     images = run.G(z.repeat(columns, axis=0), moved)
     figure = _traversal_figure(images, name, variable, values, rows)
-    return _write_figure(figure, run.folder / FIGURES / f"traverse-{name}.png")
+    return _write_figure(figure, run.folder / record.FIGURES / f"traverse-{name}.png")
 
 
 def sweep_values(variable: Variable) -> np.ndarray:
@@ -172,7 +171,7 @@ def curves(run_dir: str | Path) -> list[Path]:
     lines = read_metrics(run_dir)
     if not lines:
         raise InputError(f"{run_dir}: metrics.jsonl has no lines yet; train for a few updates first")
-    folder = Path(run_dir) / FIGURES
+    folder = Path(run_dir) / record.FIGURES
     step = np.array([line["step"] for line in lines])
     losses = {key: np.array([line[key] for line in lines]) for key in ("loss_d", "loss_g")}
     both = {

@@ -21,6 +21,8 @@ from infogan.update import Measured
 from minigrad import serialize
 
 FILE = "metrics.jsonl"
+FIGURES = "figures"
+"""The folder of a run's pictures."""
 
 
 def line(

@@ -20,8 +20,8 @@ import minigrad as mg
 from infogan import checkpoints, config, networks, record
 from infogan.codes import Code
 from infogan.config import Config
+from infogan.draws import draw_noise
 from infogan.errors import InputError
-from infogan.training import draw_noise
 
 BATCH = 500
 """Pictures through a network at once: bounds the memory, changes no result."""

@@ -24,43 +24,16 @@ import infogan.config
 import minigrad as mg
 from infogan import checkpoints, networks, record
 from infogan.checkpoints import Checkpoint
-from infogan.codes import Categorical, Code, Variable
+from infogan.codes import Categorical, Variable
 from infogan.config import Config
 from infogan.data import Dataset
+from infogan.draws import Order, draw_noise
 from infogan.errors import Diverged, InputError, Interrupted
 from infogan.update import Measured, Noise, NotFinite, Optimisers, update
 from kernels.device import is_array, to_host
-from minigrad import optim, random
+from minigrad import optim
 
-FIGURES = "figures"
 MOST_COLUMNS = 20
-
-
-def draw_noise(config: Config, code: Code, purpose: str, step: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """z ~ Unif(−1, 1), (n, noise), and c ~ P(c), (n, code.width), float32, for `purpose` of update `step`."""
-    rng = random.stream(config.seed, purpose, step)
-    z = rng.uniform(-1, 1, (n, config.noise)).astype(np.float32)
-    return z, code.sample(rng, n)
-
-
-class Order:
-    """Which pictures update t sees: every epoch in a new random order, batches run on across its end."""
-
-    def __init__(self, seed: int, count: int, batch_size: int) -> None:
-        self.seed, self.count, self.batch_size = seed, count, batch_size
-        self._epoch, self._permutation = -1, np.empty(0, np.int64)
-
-    def batch(self, step: int) -> np.ndarray:
-        """Indices of the pictures of update `step`, 1 the first: (batch_size,) int64."""
-        places = np.arange((step - 1) * self.batch_size, step * self.batch_size)
-        epochs = places // self.count
-        return np.concatenate([self._order(int(e))[places[epochs == e] % self.count] for e in np.unique(epochs)])
-
-    def _order(self, epoch: int) -> np.ndarray:
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._permutation = random.stream(self.seed, "order", epoch).permutation(self.count)
-        return self._permutation
 
 
 @dataclass
@@ -283,8 +256,8 @@ def _draw_samples(trainer: Trainer, run_dir: Path) -> None:
     from infogan import figures
 
     images, columns = trainer.samples()
-    (run_dir / FIGURES).mkdir(exist_ok=True)
-    figures.sample_grid(images, run_dir / FIGURES / f"samples-{trainer.step:08d}.png", columns=columns)
+    (run_dir / record.FIGURES).mkdir(exist_ok=True)
+    figures.sample_grid(images, run_dir / record.FIGURES / f"samples-{trainer.step:08d}.png", columns=columns)
 
 
 def _diverged(run_dir: Path, step: int, what: str) -> Diverged:

@@ -45,8 +45,6 @@ class Networks(nn.Module):
 
 def build(config: Config) -> Networks:
     """The networks `config` describes, float32 on the host, initialised from `config.seed` alone."""
-    networks = Networks(
-        mnist.generator(config), mnist.trunk(config), mnist.d_head(config), mnist.q_head(config)
-    )
+    networks = Networks(mnist.generator(config), mnist.trunk(config), mnist.d_head(config), mnist.q_head(config))
     mnist.initialise(networks, random.stream(config.seed, "weights", 0))
     return networks

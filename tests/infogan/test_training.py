@@ -10,8 +10,8 @@ import small_runs
 
 import minigrad as mg
 from infogan import config, networks, training
+from infogan.draws import Order, draw_noise
 from infogan.networks import Networks
-from infogan.training import Order, draw_noise
 from infogan.update import Noise, NotFinite, Optimisers, update
 from minigrad import nn, optim
 
