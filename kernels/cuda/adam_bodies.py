@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from numba import float32, int32
+from numba import float32, uint32
 
 from kernels.cuda import cuda
 
@@ -13,7 +13,7 @@ ADAM_TYPES = "void({}, int32, {})".format(", ".join(["float32[::1]"] * 4), ", ".
 
 def adam(p, g, m, v, size, b1, c1, b2, c2, rate, root, eps, decay):
     """c1 = 1 - b1, c2 = 1 - b2, rate = lr / (1 - b1^t), root = 1 / sqrt(1 - b2^t)."""
-    i = int32(cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x)
+    i = uint32(cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x)
     if i < size:
         slope = g[i] + decay * p[i]
         first = b1 * m[i] + c1 * slope

@@ -37,7 +37,7 @@ def gather(tile: Tile, up: bool) -> Kernel:
 def weight(tile: Tile) -> Kernel:
     """The kernel of `conv2d_grad_weight` for one tile: the sums of chunks."""
     name = f"conv2d_grad_weight {tile.m}x{tile.n}"
-    return Kernel(name, conv_bodies.weight(tile), conv_bodies.WEIGHT_TYPES, tile.threads)
+    return Kernel(name, conv_bodies.weight(tile), conv_bodies.WEIGHT_TYPES, tile.threads, _registers(tile))
 
 
 @functools.cache

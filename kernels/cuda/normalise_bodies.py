@@ -59,21 +59,21 @@ def statistics(threads: int) -> Callable[..., None]:
         if ch < c:
             at, p = int32(picture), pixel
             for _ in range(first, end, each):
-                total += x[int32(at + p)]
+                total += x[uint32(at + p)]
                 at = int32(at + on_picture)
                 p = int32(p + on_pixel)
                 if p >= l:
                     p = int32(p - l)
                     at = int32(at + c * l)
-        s[tid] = total
+        s[uint32(tid)] = total
         cuda.syncthreads()
         step = half
         while step >= width:
             if tid < step:
-                s[tid] += s[tid + step]
+                s[uint32(tid)] += s[uint32(tid + step)]
             cuda.syncthreads()
             step = step // 2
-        mean = s[lane] / float32(end - start)
+        mean = s[uint32(lane)] / float32(end - start)
         cuda.syncthreads()
 
         rest = float32(0)
@@ -81,7 +81,7 @@ def statistics(threads: int) -> Callable[..., None]:
         if ch < c:
             at, p = int32(picture), pixel
             for _ in range(first, end, each):
-                d = x[int32(at + p)] - mean
+                d = x[uint32(at + p)] - mean
                 rest += d
                 squares += d * d
                 at = int32(at + on_picture)
@@ -89,21 +89,21 @@ def statistics(threads: int) -> Callable[..., None]:
                 if p >= l:
                     p = int32(p - l)
                     at = int32(at + c * l)
-        s[tid] = rest
-        s2[tid] = squares
+        s[uint32(tid)] = rest
+        s2[uint32(tid)] = squares
         cuda.syncthreads()
         step = half
         while step >= width:
             if tid < step:
-                s[tid] += s[tid + step]
-                s2[tid] += s2[tid + step]
+                s[uint32(tid)] += s[uint32(tid + step)]
+                s2[uint32(tid)] += s2[uint32(tid + step)]
             cuda.syncthreads()
             step = step // 2
         if tid < width and ch < c:
             to = int32(cuda.blockIdx.y * 3 * c + ch)
-            part[to] = mean
-            part[to + c] = s[tid]
-            part[to + 2 * c] = s2[tid]
+            part[uint32(to)] = mean
+            part[uint32(to + c)] = s[uint32(tid)]
+            part[uint32(to + 2 * c)] = s2[uint32(tid)]
 
     return body
 
@@ -113,7 +113,7 @@ def merge(part, gamma, beta, mean, rstd, work, count, c, chunk, chunks, eps):
     `work` its scale, and its shift less what the mean lost to rounding times the scale."""
     ch = int32(cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x)
     if ch < c:
-        anchor = float64(part[ch])
+        anchor = float64(part[uint32(ch)])
         done = float64(0)
         middle = float64(0)  # the mean so far, less the anchor
         spread = float64(0)
@@ -121,20 +121,20 @@ def merge(part, gamma, beta, mean, rstd, work, count, c, chunk, chunks, eps):
             at = int32(t * 3 * c + ch)
             last = count if (t + 1) * chunk > count else (t + 1) * chunk
             more = float64(last - t * chunk)
-            rest = float64(part[at + c]) / more
-            apart = (float64(part[at]) - anchor) + rest - middle
-            spread += float64(part[at + 2 * c]) - rest * rest * more
+            rest = float64(part[uint32(at + c)]) / more
+            apart = (float64(part[uint32(at)]) - anchor) + rest - middle
+            spread += float64(part[uint32(at + 2 * c)]) - rest * rest * more
             spread += apart * apart * (done * more / (done + more))
             done += more
             middle += apart * (more / done)
         if spread < 0:
             spread = float64(0)
-        mean[ch] = anchor + middle
-        low = (anchor - float64(mean[ch])) + middle
-        rstd[ch] = 1 / sqrt(spread / count + eps)
-        scale = rstd[ch] * gamma[ch]
-        work[ch] = scale
-        work[c + ch] = beta[ch] - low * scale
+        mean[uint32(ch)] = anchor + middle
+        low = (anchor - float64(mean[uint32(ch)])) + middle
+        rstd[uint32(ch)] = 1 / sqrt(spread / count + eps)
+        scale = rstd[uint32(ch)] * gamma[uint32(ch)]
+        work[uint32(ch)] = scale
+        work[uint32(c + ch)] = beta[uint32(ch)] - low * scale
 
 
 def normalise(threads: int) -> Callable[..., None]:
@@ -153,12 +153,12 @@ def normalise(threads: int) -> Callable[..., None]:
         at = int32(int32(uint32(first) // uint32(l)) * c * l + ch * l)
         p = int32(uint32(first) % uint32(l))
         if ch < c:
-            centre, by, plus = mean[ch], scale[ch], shift[ch]
+            centre, by, plus = mean[uint32(ch)], scale[uint32(ch)], shift[uint32(ch)]
             for _ in range(first, end, each):
                 i = int32(at + p)
-                z = (x[i] - centre) * by + plus
+                z = (x[uint32(i)] - centre) * by + plus
                 low = z * slope if slope != 0 else float32(0)
-                y[i] = low if z <= 0 else z
+                y[uint32(i)] = low if z <= 0 else z
                 at = int32(at + on_picture)
                 p = int32(p + on_pixel)
                 if p >= l:
@@ -187,25 +187,25 @@ def drift(threads: int) -> Callable[..., None]:
         at = int32(int32(uint32(first) // uint32(l)) * c * l + ch * l)
         p = int32(uint32(first) % uint32(l))
         total = float32(0)
-        if ch < c and abs(mean[ch] * rstd[ch]) > FAR:
-            centre = mean[ch]
+        if ch < c and abs(mean[uint32(ch)] * rstd[uint32(ch)]) > FAR:
+            centre = mean[uint32(ch)]
             for _ in range(first, end, each):
-                total += x[int32(at + p)] - centre
+                total += x[uint32(at + p)] - centre
                 at = int32(at + on_picture)
                 p = int32(p + on_pixel)
                 if p >= l:
                     p = int32(p - l)
                     at = int32(at + c * l)
-        s[tid] = total
+        s[uint32(tid)] = total
         cuda.syncthreads()
         step = half
         while step >= width:
             if tid < step:
-                s[tid] += s[tid + step]
+                s[uint32(tid)] += s[uint32(tid + step)]
             cuda.syncthreads()
             step = step // 2
         if tid < width and ch < c:
-            part[int32(cuda.blockIdx.y * c + ch)] = s[tid]
+            part[uint32(cuda.blockIdx.y * c + ch)] = s[uint32(tid)]
 
     return body
 
@@ -233,14 +233,14 @@ def grad_sums(threads: int) -> Callable[..., None]:
         if ch < c:
             missing = float64(0)
             for t in range(cuda.gridDim.y):
-                missing += float64(lost[int32(t * c + ch)])
-            centre = mean[ch]
-            by = rstd[ch] * gamma[ch]
-            plus = float32(beta[ch] - missing / count * by)
+                missing += float64(lost[uint32(t * c + ch)])
+            centre = mean[uint32(ch)]
+            by = rstd[uint32(ch)] * gamma[uint32(ch)]
+            plus = float32(beta[uint32(ch)] - missing / count * by)
             for _ in range(first, end, each):
                 i = int32(at + p)
-                d = x[i] - centre
-                g = gy[i]
+                d = x[uint32(i)] - centre
+                g = gy[uint32(i)]
                 if d * by + plus <= 0:
                     g = g * slope
                 total += g
@@ -250,20 +250,20 @@ def grad_sums(threads: int) -> Callable[..., None]:
                 if p >= l:
                     p = int32(p - l)
                     at = int32(at + c * l)
-        s[tid] = total
-        s2[tid] = crossed
+        s[uint32(tid)] = total
+        s2[uint32(tid)] = crossed
         cuda.syncthreads()
         step = half
         while step >= width:
             if tid < step:
-                s[tid] += s[tid + step]
-                s2[tid] += s2[tid + step]
+                s[uint32(tid)] += s[uint32(tid + step)]
+                s2[uint32(tid)] += s2[uint32(tid + step)]
             cuda.syncthreads()
             step = step // 2
         if tid < width and ch < c:
             to = int32(cuda.blockIdx.y * 2 * c + ch)
-            part[to] = s[tid]
-            part[to + c] = s2[tid]
+            part[uint32(to)] = s[uint32(tid)]
+            part[uint32(to + c)] = s2[uint32(tid)]
 
     return body
 
@@ -277,20 +277,20 @@ def grad_merge(part, lost, gamma, beta, rstd, ggamma, gbeta, work, count, c, chu
         total = float64(0)
         crossed = float64(0)
         for t in range(chunks):
-            missing += float64(lost[int32(t * c + ch)])
-            total += float64(part[int32(t * 2 * c + ch)])
-            crossed += float64(part[int32((t * 2 + 1) * c + ch)])
+            missing += float64(lost[uint32(t * c + ch)])
+            total += float64(part[uint32(t * 2 * c + ch)])
+            crossed += float64(part[uint32((t * 2 + 1) * c + ch)])
         low = missing / count
-        wide = float64(rstd[ch])
-        scale = rstd[ch] * gamma[ch]
+        wide = float64(rstd[uint32(ch)])
+        scale = rstd[uint32(ch)] * gamma[uint32(ch)]
         by_gamma = (crossed - low * total) * wide
         across = -scale * wide * by_gamma / count
-        ggamma[ch] = by_gamma
-        gbeta[ch] = total
-        work[ch] = scale
-        work[c + ch] = beta[ch] - low * scale
-        work[2 * c + ch] = across
-        work[3 * c + ch] = -scale * total / count - across * low
+        ggamma[uint32(ch)] = by_gamma
+        gbeta[uint32(ch)] = total
+        work[uint32(ch)] = scale
+        work[uint32(c + ch)] = beta[uint32(ch)] - low * scale
+        work[uint32(2 * c + ch)] = across
+        work[uint32(3 * c + ch)] = -scale * total / count - across * low
 
 
 def grad_input(threads: int) -> Callable[..., None]:
@@ -309,15 +309,15 @@ def grad_input(threads: int) -> Callable[..., None]:
         at = int32(int32(uint32(first) // uint32(l)) * c * l + ch * l)
         p = int32(uint32(first) % uint32(l))
         if ch < c:
-            centre, by, plus = mean[ch], work[ch], work[c + ch]
-            across, constant = work[2 * c + ch], work[3 * c + ch]
+            centre, by, plus = mean[uint32(ch)], work[uint32(ch)], work[uint32(c + ch)]
+            across, constant = work[uint32(2 * c + ch)], work[uint32(3 * c + ch)]
             for _ in range(first, end, each):
                 i = int32(at + p)
-                d = x[i] - centre
-                g = gy[i]
+                d = x[uint32(i)] - centre
+                g = gy[uint32(i)]
                 if d * by + plus <= 0:
                     g = g * slope
-                gx[i] = by * g + (across * d + constant)
+                gx[uint32(i)] = by * g + (across * d + constant)
                 at = int32(at + on_picture)
                 p = int32(p + on_pixel)
                 if p >= l:
