@@ -20,7 +20,6 @@ from kernels.cpu.epilogue import activate_rows, floor_of
 from kernels.cpu.jit import helper, jit
 from kernels.cpu.micro import copy, lanes
 from kernels.cpu.product import (
-    pack,
     pack_part,
     packed_size,
     panel_width,
@@ -29,9 +28,9 @@ from kernels.cpu.product import (
     spare_size,
 )
 
-TILE = 1 << 18
-"""Numbers in the columns of a tile: 1 MiB in float32, so that they stay in a core's second-level cache."""
-PARTIAL = 1 << 21
+TILE = 1 << 17
+"""Numbers in the columns of a tile: half a MiB in float32, so that they stay in a core's second-level cache."""
+PARTIAL = 1 << 20
 """Numbers in all partial weight gradients together."""
 
 
@@ -198,17 +197,59 @@ def _grad_input(gy, w, gx, scratch, size, spare, turned, panels, width, vector, 
             _add_columns(gx, g, n0, n1, r0, r1, h0, h1, scratch, at)
 
 
+@helper
+def _spread(x, source, count, out, at, place, places, column, width):
+    """Put `count` numbers from x[source:], or zeros if source < 0, at (place, column) of panels of B."""
+    while count > 0:
+        inside = column % width
+        piece = min(count, width - inside)
+        to = at + (column // width * places + place) * width + inside
+        if source < 0:
+            out[to : to + piece] = 0
+        else:
+            copy(out, to, x, source, piece)
+            source += piece
+        column += piece
+        count -= piece
+
+
+@helper
+def _column_panels(x, g, n0, n1, r0, r1, out, at, places, width):
+    """`_columns`, laid out as the panels of a (places, KH KW C) matrix."""
+    run = g.kw * g.c
+    rest = g.kh * run // width * width + width - g.kh * run
+    place = 0
+    for n in range(n0, n1):
+        for i in range(r0, r1):
+            for j in range(g.ow):
+                left = j * g.sw - g.pw
+                first = min(g.kw, max(0, -left))
+                last = max(first, min(g.kw, g.w - left))
+                for k in range(g.kh):
+                    row = i * g.sh - g.ph + k
+                    if row < 0 or row >= g.h:
+                        _spread(x, -1, run, out, at, place, places, k * run, width)
+                        continue
+                    source = ((n * g.h + row) * g.w + left + first) * g.c
+                    _spread(x, -1, first * g.c, out, at, place, places, k * run, width)
+                    count = (last - first) * g.c
+                    _spread(x, source, count, out, at, place, places, k * run + first * g.c, width)
+                    _spread(x, -1, (g.kw - last) * g.c, out, at, place, places, k * run + last * g.c, width)
+                if rest < width:
+                    _spread(x, -1, rest, out, at, place, places, g.kh * run, width)
+                place += 1
+
+
 @jit
-def _grad_weight(gy, x, gw, partial, chunks, scratch, size, spare, packed, width, vector, g):
-    """Each chunk of tiles sums up its own (KH KW C, O); the chunks are added in order."""
+def _grad_weight(gy, x, gw, partial, chunks, scratch, size, spare, width, vector, g):
+    """Each chunk of tiles sums up its own (O, KH KW C); the chunks are added in order."""
     blocks = (g.oh + g.rows - 1) // g.rows
     tiles = (g.n + g.images - 1) // g.images * blocks
     depth = g.kh * g.kw * g.c
     apart = _apart(depth, vector)
-    whole = g.o * depth
+    whole = g.o * apart
     for p in prange(chunks):
         at = numba.get_thread_id() * size
-        panels = at + spare - packed
         first = p * tiles // chunks
         for t in range(first, (p + 1) * tiles // chunks):
             n0 = t // blocks * g.images
@@ -217,24 +258,24 @@ def _grad_weight(gy, x, gw, partial, chunks, scratch, size, spare, packed, width
             r1 = min(g.oh, r0 + g.rows)
             places = (n1 - n0) * (r1 - r0) * g.ow
             start = (n0 * g.oh + r0) * g.ow * g.o
-            _columns(x, g, n0, n1, r0, r1, scratch, at, apart)
-            to = panels
-            for j in range(0, g.o, width):
-                pack(False, gy, start + j, g.o, places, min(width, g.o - j), width, vector, scratch, to)
-                to += places * width
+            if depth <= width:  # rows of columns are the one panel there is
+                _columns(x, g, n0, n1, r0, r1, scratch, at, width)
+            else:
+                _column_panels(x, g, n0, n1, r0, r1, scratch, at, places, width)
             product_across(
-                depth, g.o, places, scratch, at, apart, scratch, panels, width, vector,
-                partial, p * whole, g.o, t > first, scratch, at + spare,
+                g.o, depth, places, gy, start, g.o, scratch, at, width, vector,
+                partial, p * whole, apart, t > first, scratch, at + spare,
             )  # fmt: skip
     area = g.kh * g.kw
-    for c in prange(g.c):
+    for o in prange(g.o):
+        total = partial[o * apart : o * apart + depth]
+        for p in range(1, chunks):
+            more = partial[p * whole + o * apart : p * whole + o * apart + depth]
+            for i in range(depth):
+                total[i] += more[i]
         for k in range(area):
-            for o in range(g.o):
-                place = (k * g.c + c) * g.o + o
-                total = partial[place]
-                for p in range(1, chunks):
-                    total += partial[p * whole + place]
-                gw[(o * g.c + c) * area + k] = total
+            for c in range(g.c):
+                gw[o * depth + c * area + k] = total[k * g.c + c]
 
 
 def conv2d(
@@ -311,13 +352,13 @@ def conv2d_grad_weight(
     gw = device.empty(weight_shape, kind)
     tiles = -(-g.n // g.images) * -(-g.oh // g.rows)
     chunks = max(1, min(tiles, 16, PARTIAL // gw.size))
-    width, vector, places = panel_width(g.o, kind), lanes(kind), _places(g, by_input=False)
-    packed = packed_size(places, g.o, kind)
-    spare = places * _apart.py_func(depth, vector) + packed
-    size = spare + spare_size(g.o, kind)
+    width, vector = panel_width(depth, kind), lanes(kind)
+    spare = packed_size(_places(g, by_input=False), depth, kind)
+    size = spare + spare_size(depth, kind)
+    partial = device.empty((chunks * g.o * _apart.py_func(depth, vector),), kind)
     threads.launch(
         _grad_weight,
         flat(channels_last(gy)), flat(channels_last(x)), gw.reshape(-1),
-        device.empty((chunks * gw.size,), kind), chunks, _memory(size, kind), size, spare, packed, width, vector, g,
+        partial, chunks, _memory(size, kind), size, spare, width, vector, g,
     )  # fmt: skip
     return gw
