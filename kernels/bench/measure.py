@@ -145,33 +145,37 @@ def _turn(
 ) -> None:
     """Check, warm up, time, check."""
     before = {n: a.copy() for n, a in work.arrays.items() if a is not None}
+    taken: list[float] = []
     with np.errstate(all="ignore"):
         try:
-            prepared = contestant.prepare(work)
-            first, raw = watch.time(prepared, 1)
-            if (wrong := _fault(contestant, work, wanted, raw)) is not None:
-                line.fault = f"wrong, so not timed: {wrong}"
-                return
+            first, taken, line.fault = _timed(plan, watch, contestant, work, wanted)
             line.first_call = line.first_call or first
-            guess = _warm_up(watch, prepared)
-            taken, raw = samples(watch, prepared, guess, cold=plan.cold)
-            # What works in place has gone on from its own results: for that one the last word is a call anew.
-            again = contestant.prepare(work)() if work.problem.op == "adam_step" else raw
-            wrong = _fault(contestant, work, wanted, again)
         except NotImplementedError:
             line.fault = SKIP
-            return
         except Exception as error:
             line.fault = f"raised {type(error).__name__}: {error}"
-            return
-    if wrong is not None:
-        line.fault = f"wrong after timing, so not counted: {wrong}"
-    elif changed := [n for n, a in before.items() if not np.array_equal(work.arrays[n], a)]:
-        line.fault = f"wrote to its argument {changed[0]}"
-        for name in changed:
-            work.arrays[name][...] = before[name]
-    else:
+    for name, kept in before.items():
+        if not np.array_equal(work.arrays[name], kept):
+            line.fault = f"wrong: it wrote to its argument {name}"
+            work.arrays[name][...] = kept
+    if not line.fault:
         line.rounds.append(taken)
+
+
+def _timed(
+    plan: Plan, watch: Clock, contestant: Contestant, work: Work, wanted: list[list[Expected]]
+) -> tuple[float, list[float], str]:
+    """Seconds of the first call, the samples, and what is wrong."""
+    prepared = contestant.prepare(work)
+    first, raw = watch.time(prepared, 1)
+    if (wrong := _fault(contestant, work, wanted, raw)) is not None:
+        return first, [], f"wrong, so not timed: {wrong}"
+    taken, raw = samples(watch, prepared, _warm_up(watch, prepared), cold=plan.cold)
+    # What works in place has gone on from its own results: for that one the last word is a call anew.
+    again = contestant.prepare(work)() if work.problem.op == "adam_step" else raw
+    if (wrong := _fault(contestant, work, wanted, again)) is not None:
+        return first, [], f"wrong after timing, so not counted: {wrong}"
+    return first, taken, ""
 
 
 def _warm_up(watch: Clock, run: Callable[[], Any]) -> float:
