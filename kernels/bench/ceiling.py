@@ -79,7 +79,7 @@ def products(device: str) -> dict[str, Product]:
 
 _LIBRARY = {
     ("cpu", "blas"): "NumPy's BLAS",
-    ("cpu", "numba"): "SciPy's BLAS in Numba's pool",
+    ("cpu", "numba"): "the Numba kernels",
     ("cuda", "blas"): "CuPy",
 }
 

@@ -99,8 +99,11 @@ class LayoutCopy:
 
     @staticmethod
     def picture(work: Work) -> np.ndarray | None:
-        """The first array of four dimensions that is no weight."""
-        return next((a for n, a in work.arrays.items() if a is not None and a.ndim == 4 and n != "w"), None)
+        """The first array of four dimensions that is no weight and that the two orders lay out differently."""
+        for name, a in work.arrays.items():
+            if a is not None and a.ndim == 4 and name != "w" and min(a.shape[1], a.shape[2] * a.shape[3]) > 1:
+                return a
+        return None
 
     def prepare(self, work: Work) -> Callable[[], Any]:
         picture = self.picture(work)

@@ -181,6 +181,10 @@ def test_operations_a_kernel_lacks_are_lent_and_named():
     assert lines["mine"].note == "conv2d_grad_input by blas, conv2d_grad_weight by blas"
 
 
+def test_one_channel_has_no_layout_to_copy():
+    assert "layout copy" not in _lines("conv2d", problems=[_problem("conv2d", "2x1x6x6:3x3x3")])
+
+
 def test_a_shape_outside_a_kernels_limits_is_said():
     kernels.register("matmul", name="mine", supports=lambda spec: False)(blas.matmul)
     assert "its supports() turns this down" in _lines("matmul", kernels="mine")["mine"].fault
