@@ -17,7 +17,6 @@ sees the stand-in: on a machine without a GPU `device.module("cuda")` raises the
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,18 +29,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import standin
+from witnesses import gpu_present
 
 from kernels import device as devices
-
-
-def gpu_present() -> bool:
-    """Whether the CUDA driver reports a device (asked without importing CuPy)."""
-    count = ctypes.c_int(0)
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def test_every_kernel_was_launched_and_served_every_call(report):
 
 
 def test_training_on_cuda_without_a_device_is_one_line(tmp_path):
-    from conftest import gpu_present
+    from witnesses import gpu_present
 
     if gpu_present():
         pytest.skip("there is a device")

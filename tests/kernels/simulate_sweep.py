@@ -39,7 +39,8 @@ def convolution_cases(inputs: int, outputs: int):
     """One odd problem for the three kernels of a convolution."""
     random = np.random.default_rng(1)
     x, w, gy = (
-        random.normal(size=s).astype(np.float32) for s in ((2, inputs, 7, 9), (outputs, inputs, 3, 2), (2, outputs, 5, 5))
+        random.normal(size=s).astype(np.float32)
+        for s in ((2, inputs, 7, 9), (outputs, inputs, 3, 2), (2, outputs, 5, 5))
     )
     settings = {"stride": (2, 2), "padding": (2, 1)}
     yield "conv2d", Case("", {"x": x, "w": w, "b": w[:, 0, 0, 0].copy()}, settings | {"activation": "leaky_relu"})

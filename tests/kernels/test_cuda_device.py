@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import simulated
-from conftest import gpu_present
+from witnesses import gpu_present
 
 import kernels
 from kernels import device
