@@ -47,6 +47,7 @@ demo: $(VENV)/.installed
 	$(BIN)/infogan train --preset mnist --data mnist-5k --steps $(DEMO_STEPS) --out $(DEMO_OUT) --resume
 	$(BIN)/infogan traverse $(DEMO_OUT)
 	$(BIN)/infogan evaluate $(DEMO_OUT)
+	@echo "look at $(DEMO_OUT)/figures/traverse-c1.png: a column is a value of c1, a row a noise"
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest

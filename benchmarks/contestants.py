@@ -61,13 +61,13 @@ class Problem:
         return cls._of(configs.make({"preset": "mnist", "batch_size": batch_size}))
 
     @classmethod
-    def tiny(cls) -> Problem:
+    def tiny(cls, batch_size: int = 4) -> Problem:
         """The same in small."""
         return cls._of(
             configs.make(
                 {
                     "image_size": 8,
-                    "batch_size": 4,
+                    "batch_size": batch_size,
                     "noise": 3,
                     "generator_dense": 16,
                     "generator_channels": "6,5",

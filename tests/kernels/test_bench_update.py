@@ -81,6 +81,17 @@ def test_the_command(tmp_path):
 
 
 @pytest.mark.slow
+def test_growth_and_memory_are_measured():
+    done = _python_m("benchmarks.growth", "--tiny", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    assert "a + b · batch" in done.stdout and "conv2d_grad_weight" in done.stdout
+    done = _python_m("benchmarks.memory", "--tiny", "--updates", "20", "--peer-updates", "2")
+    assert done.returncode == 0, done.stderr
+    row = next(line for line in done.stdout.splitlines() if line.startswith("infogan"))
+    assert 0.5 < float(row.split()[-1]) < 1.5
+
+
+@pytest.mark.slow
 def test_the_suites_run():
     pytest.importorskip("pytest_benchmark")
     done = _python_m("pytest", "benchmarks", "--tiny", "--benchmark-disable")
