@@ -14,8 +14,6 @@ SMALL_ELEMENTS = 1 << 15
 small call answers with nothing compiled. A product of `SMALL_MATMUL`, or of `SMALL_VECTOR` where an operand
 is a vector, is also what OpenBLAS keeps on one thread, hence the same bits at any number of threads."""
 
-_NUMBA = ("numba", "scipy", "threadpoolctl")
-
 
 def conv_products(spec: Spec) -> int:
     """Multiplications of the convolution that `spec` is, or is a gradient of."""
@@ -74,7 +72,7 @@ def _enter() -> None:
             f"kernels.cpu.{room}:{op}",
             supports=_two_dimensions if op == "matmul" else lambda spec: True,
             worthwhile=large,
-            requires=_NUMBA,
+            requires=("numba",),
         )
         if op != "matmul":
             # Asked for by name: `AUTOMATIC` serves CUDA by BLAS, since nobody has yet timed the two on a device.

@@ -1,23 +1,21 @@
 """The only owner of threads.
 
 All parallel work runs in Numba's pool, one launch at a time: `workqueue`, Numba's layer of last resort,
-aborts the process when two Python threads enter it. Inside a launch the BLAS that Numba's products call
-(SciPy's OpenBLAS) keeps to one thread, since two pools fight for the cores; after it that library has its
-own setting again. NumPy's own BLAS is a separate library in the wheels and is not touched.
+aborts the process when two Python threads enter it. The kernels bring their own matrix product and call no
+BLAS inside a launch, so there is no second pool to fight over the cores, and a user's NumPy and SciPy keep
+the threads they have.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 _lock = threading.RLock()
 _wanted: int | None = None
 _layer: str | None = None
-_blas: list[Any] = []
 
 
 def _cores() -> int:
@@ -60,29 +58,15 @@ def layer() -> str:
 
 
 def _start() -> None:
-    """Choose the layer and find the BLAS behind Numba's products; once a process."""
+    """Choose the layer; once a process."""
     global _layer
     import numba
-    import scipy.linalg.cython_blas
-    from threadpoolctl import ThreadpoolController
 
     wanted = os.environ.get("NUMBA_THREADING_LAYER", "")
     if not wanted or wanted == "default":
         wanted = "omp" if _has_openmp() else "workqueue"
         numba.config.THREADING_LAYER = wanted  # type: ignore[attr-defined]
-    everything = ThreadpoolController().lib_controllers
-    scipy_folder = os.path.dirname(os.path.dirname(scipy.linalg.cython_blas.__file__))
-    owned = [lib for lib in everything if lib.user_api == "blas" and _within(lib.filepath, scipy_folder)]
-    # Built on a system BLAS, SciPy has none of its own: then every BLAS is held during a launch.
-    _blas[:] = owned or [lib for lib in everything if lib.user_api == "blas"]
     _layer = wanted
-
-
-def _within(path: str, scipy_folder: str) -> bool:
-    """Whether a library lies in `scipy/` or, as in the wheels, in `scipy.libs/` beside it."""
-    folder = os.path.dirname(os.path.realpath(path))
-    home = os.path.dirname(os.path.realpath(scipy_folder))
-    return folder.startswith((home + os.sep + "scipy.libs", home + os.sep))
 
 
 def _has_openmp() -> bool:
@@ -93,26 +77,11 @@ def _has_openmp() -> bool:
     return True
 
 
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    before = [lib.num_threads for lib in _blas]
-    try:
-        for lib, n in zip(_blas, before, strict=True):
-            if n != 1:
-                lib.set_num_threads(1)
-        yield
-    finally:
-        for lib, n in zip(_blas, before, strict=True):
-            if n != 1:
-                lib.set_num_threads(n)
-
-
 def launch(kernel: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a compiled parallel kernel: alone, with the threads asked for, BLAS on one thread."""
+    """Call a compiled parallel kernel: alone, with the threads asked for."""
     import numba
 
     with _lock:
         layer()
         numba.set_num_threads(get_num_threads())
-        with _one_blas_thread():
-            return kernel(*arguments)
+        return kernel(*arguments)

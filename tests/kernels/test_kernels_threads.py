@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -111,30 +112,27 @@ a = np.ones((300, 300), np.float32)
 with kernels.use("numba"):
     kernels.matmul(a, a)
 assert settings() == before
-inside = threads.launch(settings)
+assert threads.launch(settings) == before
 assert settings() == before
-mine = [path for path in before if "scipy" in path]
-others = [path for path in before if "scipy" not in path]
-if mine:
-    print("kept", {inside[p] for p in mine} == {1}, all(inside[p] == before[p] for p in others))
-else:
-    print("kept", set(inside.values()) == {1}, True)
+print("kept")
 """
 
 
 def test_blas_keeps_its_own_settings():
-    assert _run(BLAS) == "kept True True"
+    assert _run(BLAS) == "kept"
 
 
-def test_a_launch_that_fails_gives_the_setting_back():
+def test_a_launch_that_fails_lets_the_next_one_in():
     def fail():
         raise RuntimeError("no")
 
-    threads.launch(int)
-    before = [lib.num_threads for lib in threads._blas]
     with pytest.raises(RuntimeError, match="no"):
         threads.launch(fail)
-    assert [lib.num_threads for lib in threads._blas] == before
+    found = []
+    other = threading.Thread(target=lambda: found.append(threads.launch(int)))
+    other.start()
+    other.join(20)
+    assert found == [0]
 
 
 IMPORT = """
