@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import small_runs
@@ -11,7 +9,6 @@ import small_runs
 import minigrad as mg
 from infogan import config, networks, training
 from infogan.draws import Order, draw_noise
-from infogan.networks import Networks
 from infogan.update import Noise, NotFinite, Optimisers, update
 from minigrad import nn, optim
 
@@ -222,128 +219,6 @@ def test_infogan_finds_the_information_that_a_regular_gan_leaves(tmp_path):
         reached[objective] = np.mean([trainer.advance().bound[0] for _ in range(100)][80:])
     assert reached["infogan"] > 0.8 * np.log(3)
     assert reached["gan"] < 0.4 * np.log(3)
-
-
-UNFELT = ("G.0.bias", "G.2.bias", "G.5.bias", "trunk.1.bias", "trunk.4.bias", "Q_head.0.bias")
-"""Biases that the batch-norm behind them takes away again. Their true gradient is 0, the computed one rounding,
-which Adam (g/√v) blows up to steps that differ between any two programs: here they stay at 0 in both."""
-
-
-def torch_program(settings: config.Config, ours: Networks, lambdas: list[float]) -> Callable[..., list[float]]:
-    """The same update written with PyTorch's own layers and losses, from the same weights."""
-    torch = pytest.importorskip("torch")
-    T, F = torch.nn, torch.nn.functional
-    torch.set_num_threads(1)  # two pools of threads that wait actively would fight for the cores
-    slope, side = settings.leaky_slope, settings.image_size // 4
-    g1, g2 = settings.generator_channels
-    t1, t2 = settings.trunk_channels
-    flat = g1 * side * side
-    G = T.Sequential(
-        T.Linear(settings.noise + settings.code.width, settings.generator_dense),
-        T.BatchNorm1d(settings.generator_dense), T.ReLU(),
-        T.Linear(settings.generator_dense, flat), T.BatchNorm1d(flat), T.ReLU(),
-        T.Unflatten(1, (g1, side, side)),
-        T.ConvTranspose2d(g1, g2, 4, 2, 1), T.BatchNorm2d(g2), T.ReLU(),
-        T.ConvTranspose2d(g2, settings.channels, 4, 2, 1), T.Sigmoid(),
-    )  # fmt: skip
-    trunk = T.Sequential(
-        T.Conv2d(settings.channels, t1, 4, 2, 1), T.LeakyReLU(slope),
-        T.Conv2d(t1, t2, 4, 2, 1), T.BatchNorm2d(t2), T.LeakyReLU(slope), T.Flatten(),
-        T.Linear(t2 * side * side, settings.trunk_dense), T.BatchNorm1d(settings.trunk_dense), T.LeakyReLU(slope),
-    )  # fmt: skip
-    D = T.Linear(settings.trunk_dense, 1)
-    Q = T.Sequential(
-        T.Linear(settings.trunk_dense, settings.q_dense), T.BatchNorm1d(settings.q_dense), T.LeakyReLU(slope),
-        T.Linear(settings.q_dense, settings.code.parameters),
-    )  # fmt: skip
-    modules = T.ModuleList([G, trunk, D, Q]).double()
-    own = list(modules.state_dict())
-    given = [torch.from_numpy(v.numpy().copy()) for v in ours.state_dict().values()]
-    modules.load_state_dict(dict(zip(own, given, strict=True)))
-    names = [name for name, _ in ours.named_parameters()]
-    felt = {n: p for n, p in zip(names, modules.parameters(), strict=True) if n not in UNFELT}
-    players = [[p for n, p in felt.items() if n.startswith("G.") is of_g] for of_g in (False, True)]
-    betas = (settings.beta1, settings.beta2)
-    adam_d = torch.optim.Adam(players[0], settings.learning_rate_d, betas)
-    adam_g = torch.optim.Adam(players[1], settings.learning_rate_g, betas)
-    k = settings.code.columns[0].stop
-
-    def information(parameters, c):
-        """λ L_I without the constant entropies: they move nothing."""
-        total = -lambdas[0] * F.cross_entropy(parameters[:, :k], c[:, :k].argmax(1))
-        for i in range(k, c.shape[1]):
-            total = total + lambdas[1] * torch.distributions.Normal(parameters[:, i], 1.0).log_prob(c[:, i]).mean()
-        return total
-
-    def step(real, d, g):
-        real, zd, cd, zg, cg = (torch.from_numpy(np.ascontiguousarray(a)) for a in (real, *d, *g))
-        fake = G(torch.cat([zd, cd], 1)).detach()
-        features_real = trunk(real)
-        features = trunk(fake)
-        logits, fakes = D(features_real)[:, 0], D(features)[:, 0]
-        bce = F.binary_cross_entropy_with_logits
-        adversarial = bce(logits, torch.ones_like(logits)) + bce(fakes, torch.zeros_like(fakes))
-        adam_d.zero_grad()
-        (adversarial - information(Q(features), cd)).backward()
-        adam_d.step()
-        kept = {n: b.clone() for n, b in modules.named_buffers() if not n.startswith("0.")}
-        features = trunk(G(torch.cat([zg, cg], 1)))
-        logits = D(features)[:, 0]
-        loss_g = bce(logits, torch.ones_like(logits))
-        adam_g.zero_grad()
-        (loss_g - information(Q(features), cg)).backward()
-        adam_g.step()
-        buffers = dict(modules.named_buffers())
-        for n, b in kept.items():
-            buffers[n].copy_(b)
-        return adversarial.item(), loss_g.item()
-
-    step.state = lambda: [v.numpy() for v in modules.state_dict().values()]
-    return step
-
-
-NARROW = {
-    "generator_dense": 48, "generator_channels": (12, 8), "trunk_channels": (8, 12), "trunk_dense": 48, "q_dense": 16,
-}  # fmt: skip
-
-
-@pytest.mark.peers
-@pytest.mark.parametrize(
-    ("slope", "widths"),
-    [
-        pytest.param(0.1, NARROW, id="narrow"),
-        pytest.param(0.01, NARROW, id="narrow-slope-of-the-code"),
-        pytest.param(0.1, {}, id="full-width", marks=pytest.mark.slow),
-    ],
-)
-def test_ten_updates_of_the_papers_networks_are_pytorchs(slope, widths):
-    """Same weights, pictures and noise, float64: losses and every weight and statistic within 1e-9."""
-    fields = {"batch_size": 8, "leaky_slope": slope, "lambda_continuous": 0.7, **widths}
-    settings = config.make({"preset": "mnist", **fields})
-    ours = networks.build(settings).to(np.float64).train()
-    betas = (settings.beta1, settings.beta2)
-    parameters = dict(ours.named_parameters())
-    felt = {id(p) for name, p in parameters.items() if name not in UNFELT}
-    optimisers = Optimisers(
-        d=optim.Adam([p for p in ours.of_discriminator() if id(p) in felt], settings.learning_rate_d, betas),
-        g=optim.Adam([p for p in ours.of_generator() if id(p) in felt], settings.learning_rate_g, betas),
-    )
-    theirs = torch_program(settings, ours, [1.0, 0.7])
-    rng = np.random.default_rng(0)
-    for step in range(1, 11):
-        real = rng.uniform(0, 1, (8, 1, 28, 28))
-        d, g = (
-            tuple(a.astype(np.float64) for a in draw_noise(settings, settings.code, purpose, step, 8))
-            for purpose in ("noise of D", "noise of G")
-        )
-        found = update(
-            ours, optimisers, settings.code, settings.weights, mg.Tensor(real),
-            Noise(*map(mg.Tensor, d)), Noise(*map(mg.Tensor, g)),
-        )  # fmt: skip
-        np.testing.assert_allclose((found.loss_d, found.loss_g), theirs(real, d, g), rtol=1e-9)
-    for (name, value), other in zip(ours.state_dict().items(), theirs.state(), strict=True):
-        np.testing.assert_allclose(value.numpy(), other, rtol=1e-9, atol=1e-9, err_msg=name)
-    assert max(abs(parameters[name].grad.numpy()).max() for name in UNFELT) < 1e-12
 
 
 def test_samples_hold_the_noise_of_a_row_and_the_category_of_a_column(tmp_path):

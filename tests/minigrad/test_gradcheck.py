@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -457,12 +455,3 @@ def test_the_kernels_asked_for_are_used_and_left(capsys: pytest.CaptureFixture[s
     before = kernels.chosen()
     status, _, _ = _program(capsys, "--op", "conv2d", "--kernels", "conv2d=reference", "--fast")
     assert status == 0 and kernels.chosen() == before
-
-
-@pytest.mark.slow
-def test_as_a_program() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "minigrad", "gradcheck", "--second-order"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "conv2d_grad_weight" in done.stdout
