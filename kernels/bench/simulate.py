@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from kernels.cuda import make_shared_arrays_once
 from kernels.registry import Implementation, KernelError, implementations
 
 SWITCH = "NUMBA_ENABLE_CUDASIM"
@@ -31,6 +32,7 @@ def find(op: str, name: str | None) -> list[Implementation]:
 
     The simulator's device memory is the host's. What is CuPy's alone is left out: it launches no kernel of ours.
     """
+    make_shared_arrays_once()
     found = [i for i in implementations(op) if i.device == "cuda" and i.name in ((name,) if name else (i.name,))]
     if name is not None and not found:
         raise KernelError(f"{op} {name}: not a CUDA kernel, so there is nothing to simulate")

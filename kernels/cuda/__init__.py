@@ -11,6 +11,7 @@ device functions cannot be made without a driver) and mentions no stream: `launc
 from __future__ import annotations
 
 import functools
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,7 +53,47 @@ class Kernel:
     def compiled(self) -> Any:
         """The kernel for the device (or the simulator) at hand, compiled now."""
         options = {} if simulated() else {"max_registers": self.max_registers}
+        if simulated():
+            make_shared_arrays_once()
         return _numba_cuda().jit(self.signature, **options)(self.body)
+
+
+class _Allocations(dict):
+    """Shared arrays of a simulated block by source line, each made by one thread while the others wait.
+
+    Numba looks an array up and makes it where it is missing, in two steps; between them another of the
+    block's threads may do the same, and then sums into an array that nobody else sees.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._making = threading.RLock()
+
+    def get(self, line: Any, default: Any = None) -> Any:
+        self._making.acquire()
+        if line in self:
+            self._making.release()
+            return self[line]
+        return default  # the lock is held until the array is entered
+
+    def __setitem__(self, line: Any, array: Any) -> None:
+        super().__setitem__(line, array)
+        self._making.release()
+
+
+@functools.cache
+def make_shared_arrays_once() -> None:
+    """Close the race between the threads of a simulated block over who makes a shared array."""
+    from numba.cuda.simulator import kernelapi
+
+    shared = kernelapi.FakeCUDAShared
+    begin = shared.__init__
+
+    def with_lock(self: Any, *arguments: Any, **named: Any) -> None:
+        begin(self, *arguments, **named)
+        self._allocations = _Allocations()
+
+    shared.__init__ = with_lock  # type: ignore[method-assign]
 
 
 def simulated() -> bool:
