@@ -86,10 +86,12 @@ def traversal(run: Run, code: str | None = None) -> list[Path]:
     Writes `figures/traverse-c1.png` and so on; raises `InputError` for an unknown code.
     """
     names = run.code.names if code is None else [run.code.names[run.code.index(code)]]
-    return [_traverse(run, name) for name in names]
+    folder = run.folder / record.FIGURES
+    return [_write_figure(traversal_figure(run, name), folder / f"traverse-{name}.png") for name in names]
 
 
-def _traverse(run: Run, name: str) -> Path:
+def traversal_figure(run: Run, name: str) -> Figure:
+    """What `traversal` writes for the code `name`."""
     variable = run.code[name]
     values = sweep_values(variable)
     z, c = run.latents(ROWS, "traverse")
@@ -102,8 +104,7 @@ def _traverse(run: Run, name: str) -> Path:
     columns = len(values)
     moved = run.fix(c.repeat(columns, axis=0), name, np.tile(values, ROWS))
     images = run.G(z.repeat(columns, axis=0), moved)
-    figure = _traversal_figure(images, name, variable, values, rows)
-    return _write_figure(figure, run.folder / record.FIGURES / f"traverse-{name}.png")
+    return _traversal_figure(images, name, variable, values, rows)
 
 
 def sweep_values(variable: Variable) -> np.ndarray:
@@ -167,21 +168,23 @@ def curves(run_dir: str | Path) -> list[Path]:
     continuous code two lines tell the bound with σ fitted from that with the σ of the objective. Raises
     `InputError` where the run has no metrics yet.
     """
+    folder = Path(run_dir) / record.FIGURES
+    return [_write_figure(figure, folder / f"{name}.png") for name, figure in curve_figures(run_dir).items()]
+
+
+def curve_figures(run_dir: str | Path) -> dict[str, Figure]:
+    """What `curves` writes, as `losses` and `bounds`."""
     settings, _ = config.read(run_dir)
     lines = read_metrics(run_dir)
     if not lines:
         raise InputError(f"{run_dir}: metrics.jsonl has no lines yet; train for a few updates first")
-    folder = Path(run_dir) / record.FIGURES
     step = np.array([line["step"] for line in lines])
     losses = {key: np.array([line[key] for line in lines]) for key in ("loss_d", "loss_g")}
     both = {
         kind: {name: np.array([line[kind][name] for line in lines]) for name in settings.code.names}
         for kind in ("bound", "bound_trained")
     }
-    return [
-        _write_figure(_losses_figure(step, losses), folder / "losses.png"),
-        _write_figure(_bounds_figure(step, both, settings.code), folder / "bounds.png"),
-    ]
+    return {"losses": _losses_figure(step, losses), "bounds": _bounds_figure(step, both, settings.code)}
 
 
 def _losses_figure(step: np.ndarray, losses: dict[str, np.ndarray]) -> Figure:
@@ -259,9 +262,21 @@ def _dress(axes: Axes, title: str, unit: str) -> None:
         axes.legend(fontsize=8, edgecolor="none", framealpha=0.8, loc="best")
 
 
-def _write_figure(figure: Figure, path: Path) -> Path:
+def png(figure: Figure) -> bytes:
+    """`figure` as a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", facecolor="white")
+    return buffer.getvalue()
+
+
+def svg(figure: Figure) -> bytes:
+    """`figure` as an SVG file, its letters drawn as outlines: it needs no font, and holds no date."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def _write_figure(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    serialize.write_atomically(path, buffer.getvalue())
+    serialize.write_atomically(path, png(figure))
     return path
