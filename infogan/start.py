@@ -27,18 +27,24 @@ def choose_backend(
     threads: int | None = None,
     kernel_names: str | None = None,
     kernel_file: str | None = None,
-) -> None:
-    """Set the device's threads and kernels for this process. Raises `InputError` for what is not there."""
+) -> dict[str, str]:
+    """Set the device's threads and kernels for this process.
+
+    Returns what `kernel_file` registers, operation → name. Raises `InputError` for what is not there.
+    """
+    registered: dict[str, str] = {}
     try:
         devices.module(device)
         if threads is not None:
             kernels.set_num_threads(threads)
         if kernel_file is not None:
-            kernels.use(**kernels.load_kernel_file(kernel_file))
+            registered = kernels.load_kernel_file(kernel_file)
+            kernels.use(**registered)
         if kernel_names is not None:
             kernels.use(**kernels.parse_kernels(kernel_names))
     except (devices.DeviceError, kernels.KernelError, ValueError) as error:
         raise InputError(str(error)) from None
+    return registered
 
 
 def new_run(settings: Mapping[str, Any], run_dir: Path, device: str, kernel_file: str | None) -> Trainer:

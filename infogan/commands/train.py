@@ -35,7 +35,11 @@ RUNS = Path("runs")
     help="gan: the regular GAN, Q only looking on, for comparison.  [default: infogan]",
 )
 @click.option("--kernels", help="NAME, or OP=NAME,…: which kernels compute (python -m kernels list).")
-@click.option("--kernel-file", type=click.Path(), help="A Python file that registers kernels; they are used.")
+@click.option(
+    "--kernel-file",
+    type=click.Path(),
+    help="A Python file that registers kernels: used, and timed beside the defaults.",
+)
 @click.option("--checkpoint-every", type=int, help="Updates between checkpoints.  [default: 500]")
 @click.option("--set", "fields", multiple=True, metavar="FIELD=VALUE", help="Any other field; may be repeated.")
 @click.option("--fields", "show_fields", is_flag=True, help="List every field with default and meaning, and exit.")
@@ -68,13 +72,15 @@ def train(
     settings = _settings(options, fields)
     if resume and out is None:
         raise InputError("--resume needs --out: the folder of the run to go on with")
-    from infogan import start, training
+    from infogan import race, start, training
 
-    start.choose_backend(device, threads, kernels, kernel_file)
+    mine = start.choose_backend(device, threads, kernels, kernel_file)
     run_dir = out or _free_folder(settings)
     begin = start.resumed_run if resume else start.new_run
     trainer = begin(settings, run_dir, device, kernel_file)
     click.echo(start.describe(trainer))
+    if kernel_file and (line := race.beside_defaults(trainer, mine, Path(kernel_file).name)):
+        click.echo(line)
     training.train(trainer, run_dir)
     click.echo(training.summary(trainer, run_dir))
 

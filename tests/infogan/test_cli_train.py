@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -381,6 +382,59 @@ def test_kernels_by_name_and_from_a_file(capsys, pictures, run_dir, tmp_path):
     assert environment["kernels"]["conv2d"] == "reference"
     assert environment["kernel_file"]["name"] == "mine.py"
     assert len(environment["kernel_file"]["sha256"]) == 64
+
+
+SLOW = """
+import time
+import kernels
+from kernels import blas
+
+@kernels.register("matmul", name="mine")
+def matmul(a, b):
+    time.sleep(0.002)
+    return blas.matmul(a, b)
+"""
+
+
+def test_an_update_with_a_kernel_file_is_timed_beside_the_defaults_and_changes_no_bit(pictures, tmp_path):
+    """A matrix product that sleeps is seen to be slow; the run itself is that of the same kernel unraced."""
+    file = tmp_path / "slow.py"
+    file.write_text(SLOW)
+    raced, plain = tmp_path / "raced", tmp_path / "plain"
+    result = small_runs.command(*small_runs.arguments(pictures, raced, steps=3), "--kernel-file", str(file))
+    assert result.returncode == 0, result.stderr
+    (line,) = [text for text in result.stdout.splitlines() if text.startswith("an update: ")]
+    found = re.fullmatch(
+        r"an update: (\S+) s with slow\.py \(matmul=mine\), (\S+) s with the defaults: ratio (\S+) "
+        r"\(medians of 5 each, in turns\)",
+        line,
+    )
+    assert found, line
+    own, default, ratio = map(float, found.groups())
+    assert own > default + 0.002 * 10  # an update has more products than ten
+    assert ratio == pytest.approx(own / default, rel=0.02)
+    program = (
+        "import sys, infogan.race as r, infogan.cli as c\n"
+        "r.beside_defaults = lambda *_: None\n"
+        "sys.exit(c.main(sys.argv[1:]))"
+    )
+    arguments = [*small_runs.arguments(pictures, plain, steps=3), "--kernel-file", str(file)]
+    subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True, timeout=60)
+    name = checkpoints.name(3)
+    both = [checkpoints.read(d / "checkpoints" / name).tensors for d in (raced, plain)]
+    assert both[0].keys() == both[1].keys()
+    for key, value in both[0].items():
+        assert value.tobytes() == both[1][key].tobytes(), key
+
+
+def test_no_race_where_the_files_kernels_do_not_serve_or_nothing_is_left(pictures, run_dir, tmp_path):
+    file = tmp_path / "slow.py"
+    file.write_text(SLOW)
+    arguments = [*small_runs.arguments(pictures, run_dir, steps=2), "--kernel-file", str(file)]
+    for extra in (["--kernels", "matmul=blas"], ["--resume"]):
+        result = small_runs.command(*arguments, *extra)
+        assert result.returncode == 0, result.stderr
+        assert "an update:" not in result.stdout
 
 
 def test_data_list_and_info(capsys, pictures):
