@@ -3,6 +3,9 @@
 `RUN/checkpoints/step-XXXXXXXX.safetensors` holds tensors by name and, as text, a JSON object `state` and
 the SHA-256 of both. A file is written beside its place and renamed, so a name never stands for half a
 checkpoint. The text file `latest` names the newest. The last three are kept.
+
+`RUN/milestones/` holds files of the same format with the networks alone: enough to use, not to go on from.
+They are kept for good.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ from kernels.device import to_host
 from minigrad import serialize
 
 FOLDER = "checkpoints"
+MILESTONES = "milestones"
 LATEST = "latest"
+PATTERN = f"step-{'[0-9]' * 8}.safetensors"
 KEPT = 3
 
 
@@ -52,15 +57,24 @@ def save(run_dir: Path, step: int, parts: Mapping[str, Mapping[str, Any]], state
     `parts` are tensors or numbers by name, under the name of their part. Raises `OSError` (a full disk, say)
     with every earlier checkpoint intact.
     """
-    folder = run_dir / FOLDER
+    path = _write(run_dir / FOLDER, step, parts, state)
+    serialize.write_atomically(path.with_name(LATEST), (path.name + "\n").encode())
+    for old in _all(run_dir)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def keep(run_dir: Path, step: int, networks: Mapping[str, Any], state: Mapping[str, Any]) -> Path:
+    """Write the networks after `step` updates as a milestone, which nothing drops. Raises `OSError` as `save`."""
+    return _write(run_dir / MILESTONES, step, {"networks": networks}, state)
+
+
+def _write(folder: Path, step: int, parts: Mapping[str, Mapping[str, Any]], state: Mapping[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"{part}/{key}": _host(value) for part, values in parts.items() for key, value in values.items()}
     text = json.dumps({**state, "step": step}, sort_keys=True)
     path = folder / name(step)
     serialize.save(tensors, path, {"state": text, "sha256": _digest(tensors, text)})
-    serialize.write_atomically(folder / LATEST, (path.name + "\n").encode())
-    for old in _all(run_dir)[KEPT:]:
-        old.unlink(missing_ok=True)
     return path
 
 
@@ -103,6 +117,25 @@ def latest(run_dir: str | Path, report: Callable[[str], None] | None = None) -> 
     raise InputError(f"{Path(run_dir) / FOLDER}: every checkpoint is damaged: train anew with another --out")
 
 
+def at(run_dir: str | Path, step: int) -> Checkpoint:
+    """What was kept after `step` updates: a milestone, or one of the last checkpoints.
+
+    Raises `InputError`, which lists the steps there are, if neither is there, or if the file is damaged.
+    """
+    run_dir = Path(run_dir)
+    for path in (run_dir / folder / name(step) for folder in (MILESTONES, FOLDER)):
+        if path.exists():
+            return read(path)
+    there = ", ".join(f"{s:,}" for s in steps(run_dir)) or "none"
+    raise InputError(f"{run_dir} keeps nothing of update {step:,}; the updates kept are: {there}")
+
+
+def steps(run_dir: Path) -> list[int]:
+    """The updates of which a run keeps its networks, as milestones or as checkpoints, first to last."""
+    kept = (path for folder in (MILESTONES, FOLDER) for path in (run_dir / folder).glob(PATTERN))
+    return sorted({int(path.stem.removeprefix("step-")) for path in kept})
+
+
 def exist(run_dir: Path) -> bool:
     """Whether a run has any checkpoint."""
     return bool(_all(run_dir))
@@ -110,7 +143,7 @@ def exist(run_dir: Path) -> bool:
 
 def _all(run_dir: Path) -> list[Path]:
     """Every checkpoint, newest first."""
-    return sorted((run_dir / FOLDER).glob("step-*.safetensors"), reverse=True)
+    return sorted((run_dir / FOLDER).glob(PATTERN), reverse=True)
 
 
 def _host(value: Any) -> np.ndarray:

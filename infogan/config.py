@@ -55,6 +55,7 @@ class Config(BaseModel):
     log_every: int = Field(10, ge=1, description="updates a line of metrics.jsonl")
     sample_every: int = Field(500, ge=1, description="updates between two grids of samples")
     checkpoint_every: int = Field(500, ge=1, description="updates between two checkpoints")
+    milestones: tuple[int, ...] = Field((), description="updates whose networks are kept for good: 100,500")
 
     @field_validator("codes")
     @classmethod
@@ -64,10 +65,10 @@ class Config(BaseModel):
         except InputError as error:
             raise ValueError(error.message.removeprefix("codes: ")) from None
 
-    @field_validator("generator_channels", "trunk_channels", mode="before")
+    @field_validator("generator_channels", "trunk_channels", "milestones", mode="before")
     @classmethod
-    def _pair(cls, value: Any) -> Any:
-        return value.split(",") if isinstance(value, str) else value
+    def _numbers(cls, value: Any) -> Any:
+        return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("generator_channels", "trunk_channels")
     @classmethod
@@ -75,6 +76,13 @@ class Config(BaseModel):
         if min(value) < 1:
             raise ValueError("both numbers must be 1 or more")
         return value
+
+    @field_validator("milestones")
+    @classmethod
+    def _in_order(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if value and min(value) < 1:
+            raise ValueError("updates count from 1")
+        return tuple(sorted(set(value)))
 
     @model_validator(mode="after")
     def _preset_fits(self) -> Config:
@@ -106,7 +114,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """What each preset sets; all else is the default."""
 
-RESUMABLE = ("steps", "data", "log_every", "sample_every", "checkpoint_every")
+RESUMABLE = ("steps", "data", "log_every", "sample_every", "checkpoint_every", "milestones")
 """Fields that a resumed run may change."""
 
 
@@ -158,7 +166,7 @@ def describe() -> Iterator[tuple[str, str, str]]:
     """Name, default and meaning of every field."""
     for name, field in Config.model_fields.items():
         default = field.default
-        text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+        text = (",".join(map(str, default)) or "none") if isinstance(default, tuple) else str(default)
         yield name, text, field.description or ""
 
 

@@ -27,14 +27,15 @@ BATCH = 500
 """Pictures through a network at once: bounds the memory, changes no result."""
 
 
-def load(folder: str | Path) -> Run:
-    """Open the run in `folder` with its newest whole checkpoint.
+def load(folder: str | Path, step: int | None = None) -> Run:
+    """Open the run in `folder` with its newest whole checkpoint, or as it was after `step` updates.
 
-    Raises `InputError`, in one line, where the folder holds no run, no checkpoint, or other networks.
+    `step` is a milestone of the run or one of its last checkpoints. Raises `InputError`, in one line, where
+    the folder holds no run, no checkpoint or none of that step (the line lists those kept), or other networks.
     """
     folder = Path(folder)
     settings, _ = config.read(folder)
-    checkpoint = checkpoints.latest(folder)
+    checkpoint = checkpoints.latest(folder) if step is None else checkpoints.at(folder, step)
     nets = networks.build(settings)
     try:
         nets.load_state_dict(checkpoint.part("networks"))

@@ -55,7 +55,7 @@ def new_run(settings: Mapping[str, Any], run_dir: Path, device: str, kernel_file
     _refuse_another_run(run_dir)
     config = infogan.config.make(settings)
     data = load_data(config.data)
-    config = infogan.config.make({**_of_pictures(data), "data": _lasting(config.data), **_given(settings)})
+    config = infogan.config.make({**_of_pictures(data), "data": lasting(config.data), **_given(settings)})
     _check_pictures(config, data)
     trainer = Trainer(config, data, device)
     _write_config(trainer, run_dir, kernel_file)
@@ -84,10 +84,22 @@ def resumed_run(
     trainer = Trainer(config, data, device)
     if checkpoints.exist(run_dir):
         trainer.restore(checkpoints.latest(run_dir))
+    check_milestones(config, run_dir, trainer.step)
     record.cut_back(run_dir, trainer.step)
     _write_config(trainer, run_dir, kernel_file)
     say(f"going on after update {trainer.step:,} of {config.steps:,}")
     return trainer
+
+
+def check_milestones(config: Config, run_dir: Path, step: int) -> None:
+    """Raises `InputError` for a milestone that the run in `run_dir` is past without having kept it."""
+    kept = checkpoints.steps(run_dir)
+    lost = [m for m in config.milestones if m <= step and m not in kept]
+    if lost:
+        raise InputError(
+            f"milestones: {run_dir} is at update {step:,} and did not keep update {lost[0]:,}: "
+            "name later ones, or train anew with another --out"
+        )
 
 
 def describe(trainer: Trainer) -> str:
@@ -116,7 +128,7 @@ def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in settings.items() if field != "data"}
 
 
-def _lasting(data: str) -> str:
+def lasting(data: str) -> str:
     """A path so written that it is found from another working directory too; a name as it is."""
     path = Path(data).expanduser()
     return str(path.resolve()) if path.exists() and data != Config.model_fields["data"].default else data
@@ -143,7 +155,7 @@ def _check_pictures(config: Config, data: Dataset) -> None:
 def _with_changes(config: Config, settings: Mapping[str, Any], run_dir: Path) -> Config:
     changed = infogan.config.make({**config.model_dump(), **settings})
     if "data" in settings:
-        changed = infogan.config.make({**changed.model_dump(), "data": _lasting(changed.data)})
+        changed = infogan.config.make({**changed.model_dump(), "data": lasting(changed.data)})
     for field in settings:
         if field not in infogan.config.RESUMABLE and getattr(changed, field) != getattr(config, field):
             raise InputError(

@@ -193,6 +193,8 @@ def train(trainer: Trainer, run_dir: Path, *, say: Callable[[str], None] = print
                 bar.update()
             if _due(config.sample_every, trainer):
                 _draw_samples(trainer, run_dir)
+            if trainer.step in config.milestones:  # before the checkpoint: what that has passed is kept
+                keep(trainer, run_dir)
             if _due(config.checkpoint_every, trainer) or stop.is_set():
                 path = save(trainer, run_dir)
             if stop.is_set():
@@ -225,13 +227,24 @@ def _note(name: str, variable: Variable, row: Mapping[str, Any]) -> str:
 def save(trainer: Trainer, run_dir: Path) -> Path:
     """Write a checkpoint. Raises `Diverged` instead if any number in it is not finite."""
     parts = trainer.parts()
+    _check_finite(parts, trainer, run_dir)
+    record.flush(run_dir)
+    return checkpoints.save(run_dir, trainer.step, parts, trainer.state())
+
+
+def keep(trainer: Trainer, run_dir: Path) -> Path:
+    """Write the networks as a milestone. Raises `Diverged` instead if any number in them is not finite."""
+    networks = trainer.networks.state_dict()
+    _check_finite({"networks": networks}, trainer, run_dir)
+    return checkpoints.keep(run_dir, trainer.step, networks, trainer.state())
+
+
+def _check_finite(parts: Mapping[str, Mapping[str, Any]], trainer: Trainer, run_dir: Path) -> None:
     for part, values in parts.items():
         for name, value in values.items():
             data = value.data if isinstance(value, mg.Tensor) else value
             if is_array(data) and not to_host((abs(data) < math.inf).all()):
                 raise _diverged(run_dir, trainer.step, f"{part} {name} is not finite after it")
-    record.flush(run_dir)
-    return checkpoints.save(run_dir, trainer.step, parts, trainer.state())
 
 
 def _due(every: int, trainer: Trainer) -> bool:
