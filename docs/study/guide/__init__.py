@@ -1,0 +1,1 @@
+"""What the chapters share: shown source, framed figures, exercises and their checks."""
