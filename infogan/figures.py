@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -71,10 +72,15 @@ def write_images(images: np.ndarray, out: str | Path) -> list[Path]:
         raise InputError(f"--out {out}: cannot be written ({error.strerror or error})") from None
 
 
-def _write_picture(pixels: np.ndarray, path: Path) -> None:
+def png(pixels: np.ndarray) -> bytes:
+    """The PNG file of one picture, bytes (H, W, C)."""
     buffer = io.BytesIO()
     Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
-    serialize.write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def _write_picture(pixels: np.ndarray, path: Path) -> None:
+    serialize.write_atomically(path, png(pixels))
 
 
 def traversal(run: Run, code: str | None = None) -> list[Path]:
@@ -262,21 +268,14 @@ def _dress(axes: Axes, title: str, unit: str) -> None:
         axes.legend(fontsize=8, edgecolor="none", framealpha=0.8, loc="best")
 
 
-def png(figure: Figure) -> bytes:
-    """`figure` as a PNG file."""
+def drawn(figure: Figure, kind: Literal["png", "svg"] = "png") -> bytes:
+    """`figure` as a file of that kind; in SVG letters are outlines, so that it needs no font."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor="white")
-    return buffer.getvalue()
-
-
-def svg(figure: Figure) -> bytes:
-    """`figure` as an SVG file, its letters drawn as outlines: it needs no font, and holds no date."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None})
+    figure.savefig(buffer, format=kind, facecolor="white")
     return buffer.getvalue()
 
 
 def _write_figure(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    serialize.write_atomically(path, png(figure))
+    serialize.write_atomically(path, drawn(figure))
     return path
