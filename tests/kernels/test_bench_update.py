@@ -81,7 +81,7 @@ def test_the_command(tmp_path):
 
 
 @pytest.mark.slow
-def test_growth_and_memory_are_measured():
+def test_growth_memory_and_start_are_measured():
     done = _python_m("benchmarks.growth", "--tiny", "--rounds", "1")
     assert done.returncode == 0, done.stderr
     assert "a + b · batch" in done.stdout and "conv2d_grad_weight" in done.stdout
@@ -89,6 +89,8 @@ def test_growth_and_memory_are_measured():
     assert done.returncode == 0, done.stderr
     row = next(line for line in done.stdout.splitlines() if line.startswith("infogan"))
     assert 0.5 < float(row.split()[-1]) < 1.5
+    done = _python_m("benchmarks.startup", "--tiny", "--rounds", "1")
+    assert done.returncode == 0 and done.stdout.count("first update") == 2, done.stderr
 
 
 @pytest.mark.slow
