@@ -39,6 +39,8 @@ class Config(BaseModel):
     objective: Literal["infogan", "gan"] = Field("infogan", description="gan: no information term")
     lambda_categorical: float = Field(1.0, ge=0, description="λ of categorical codes")
     lambda_continuous: float = Field(1.0, ge=0, description="λ of continuous codes")
+    invariance: float = Field(0.0, ge=0, description="weight of I(c; c') read in moved real pictures (0: off)")
+    invariance_batch: int = Field(384, ge=2, description="real pictures in a batch of that term")
     steps: int = Field(5000, ge=1, description="updates: each one step of D and Q, then one of G")
     batch_size: int = Field(128, ge=2, description="pictures in a batch, real and generated alike")
     learning_rate_d: float = Field(2e-4, gt=0, description="Adam's step for D and Q")
@@ -92,6 +94,14 @@ class Config(BaseModel):
         if wrong:
             right, given = PRESETS[self.preset][wrong[0]], getattr(self, wrong[0])
             raise ValueError(f"preset {self.preset} has {wrong[0]} {right}, not {given}: use preset auto")
+        return self
+
+    @model_validator(mode="after")
+    def _invariance_fits(self) -> Config:
+        if self.invariance and self.objective == "gan":
+            raise ValueError("invariance is a term of objective infogan: the regular GAN has no use for it")
+        if self.invariance and not any(v.discrete for v in self.code):
+            raise ValueError(f"invariance needs a categorical code, such as cat:10, and codes is {self.codes}")
         return self
 
     @property

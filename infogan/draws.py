@@ -21,10 +21,13 @@ def draw_noise(config: Config, code: Code, purpose: str, step: int, n: int) -> t
 
 
 class Order:
-    """Which pictures update t sees: every epoch in a new random order, batches run on across its end."""
+    """Which pictures update t sees: every epoch in a new random order, batches run on across its end.
 
-    def __init__(self, seed: int, count: int, batch_size: int) -> None:
-        self.seed, self.count, self.batch_size = seed, count, batch_size
+    Orders of another `purpose` are independent.
+    """
+
+    def __init__(self, seed: int, count: int, batch_size: int, purpose: str = "order") -> None:
+        self.seed, self.count, self.batch_size, self.purpose = seed, count, batch_size, purpose
         self._epoch, self._permutation = -1, np.empty(0, np.int64)
 
     def batch(self, step: int) -> np.ndarray:
@@ -36,5 +39,5 @@ class Order:
     def _order(self, epoch: int) -> np.ndarray:
         if epoch != self._epoch:
             self._epoch = epoch
-            self._permutation = random.stream(self.seed, "order", epoch).permutation(self.count)
+            self._permutation = random.stream(self.seed, self.purpose, epoch).permutation(self.count)
         return self._permutation

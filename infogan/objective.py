@@ -8,13 +8,19 @@ taken at its word "max over D" would make that trunk forget what Q needs. The tr
 
 G's first term is the non-saturating one of Goodfellow et al. (2014): it pulls the same way as
 E log(1 − D(G)), with a gradient that does not vanish while D wins.
+
+One term of the D and Q step is not the paper's and off by default: `invariance`.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 import minigrad as mg
 from infogan.codes import Code
 from minigrad.nn.functional import softplus
+
+TINY = float(np.finfo(np.float32).tiny)
 
 
 def value(real: mg.Tensor, fake: mg.Tensor) -> mg.Tensor:
@@ -42,8 +48,34 @@ def weighted(terms: list[mg.Tensor], weights: list[float]) -> mg.Tensor:
     return total
 
 
+def invariance(code: Code, parameters: mg.Tensor) -> list[mg.Tensor]:
+    """I(k; k') = Σ P log(P / p p'), k and k' what Q reads in two moved copies of a real picture: nats.
+
+    Ji et al. 2019 (invariant information clustering, eq. 3), a term a categorical variable, at most log K. Rows
+    n and N + n of `parameters` (2N, code.parameters) are the readings q, q' of the copies of picture n, and
+    P = 1/N Σ q q'ᵀ, made symmetric, is the joint law of k and k' over the batch; p = p' is its margin. The term
+    is high where Q reads copies alike (low H(k|k')) and uses all its categories (high H(k)); no label enters.
+    """
+    n = len(parameters) // 2
+    terms = []
+    for variable, columns in zip(code, code.outputs, strict=True):
+        if variable.discrete:
+            q = parameters[:, columns].softmax(1)
+            P = q[:n].transpose(0, 1) @ q[n:] / n
+            P = (P + P.transpose(0, 1)) / 2
+            terms.append(_p_log_p(P) - 2 * _p_log_p(P.sum(1)))
+    return terms
+
+
+def _p_log_p(p: mg.Tensor) -> mg.Tensor:
+    return (p * p.clamp(min=TINY).log()).sum()
+
+
 def discriminator_loss(V: mg.Tensor, information: mg.Tensor) -> mg.Tensor:
-    """−V(D, G) − λ L_I(G, Q): what trunk, D and Q minimise."""
+    """−V(D, G) − λ L_I(G, Q): what trunk, D and Q minimise.
+
+    The weighted `invariance`, where it is on, is a part of `information`.
+    """
     return -V - information
 
 

@@ -3,7 +3,8 @@
 `step`; `images` (real pictures seen); `seconds` (since the start of the run, interruptions left out);
 `step_ms` (median of those updates); `loss_d` = −V(D, G), `loss_g` = −E log D(G), `info_loss` = −λ L_I as
 trained; by code, in nats and with H(c) included: `bound` (σ fitted), `bound_trained` (σ of the objective),
-`entropy`; `L_I`, the sum of `bound_trained`; `residual`, √E(c − μ)² of continuous codes.
+`entropy`; `L_I`, the sum of `bound_trained`; `residual`, √E(c − μ)² of continuous codes; where that term is
+on, `invariance`, the information between two readings of categorical codes in moved real pictures.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def line(
     rows = [asdict(m) for m in measured]
     mean = {key: np.mean([row[key] for row in rows], axis=0).tolist() for key in rows[0]}
     continuous = [name for name, v in zip(code.names, code, strict=True) if not v.discrete]
-    return {
+    found = {
         "step": step,
         "images": images,
         "seconds": round(seconds, 3),
@@ -46,6 +47,10 @@ def line(
         "info_loss": mean["info_loss"],
         "residual": dict(zip(continuous, mean["residual"], strict=True)),
     }
+    if mean["invariance"]:
+        categorical = [name for name in code.names if name not in continuous]
+        found["invariance"] = dict(zip(categorical, mean["invariance"], strict=True))
+    return found
 
 
 def append(run_dir: Path, content: dict[str, Any]) -> None:

@@ -29,9 +29,10 @@ from infogan.config import Config
 from infogan.data import Dataset
 from infogan.draws import Order, draw_noise
 from infogan.errors import Diverged, InputError, Interrupted
-from infogan.update import Measured, Noise, NotFinite, Optimisers, update
+from infogan.moved import moved
+from infogan.update import Measured, Moved, Noise, NotFinite, Optimisers, update
 from kernels.device import is_array, to_host
-from minigrad import optim
+from minigrad import optim, random
 
 MOST_COLUMNS = 20
 
@@ -57,6 +58,7 @@ class Trainer:
             g=optim.Adam(self.networks.of_generator(), config.learning_rate_g, betas),
         )
         self.order = Order(config.seed, len(self.data), config.batch_size)
+        self.order_of_moved = Order(config.seed, len(self.data), config.invariance_batch, "order of moved pictures")
 
     def noise(self, purpose: str, step: int) -> Noise:
         """The input of G for a batch, on the run's device."""
@@ -159,7 +161,13 @@ class Trainer:
             self.noise("noise of D", step),
             self.noise("noise of G", step),
             informed=self.config.objective == "infogan",
+            moved=self._moved(step) if self.config.invariance else None,
         )
+
+    def _moved(self, step: int) -> Moved:
+        pictures = self.data.images[self.order_of_moved.batch(step)]
+        rng = random.stream(self.config.seed, "movements", step)
+        return Moved(self._tensor(moved(np.concatenate([pictures, pictures]), rng)), self.config.invariance)
 
     def _tensor(self, array: np.ndarray) -> mg.Tensor:
         return mg.tensor(array, device=self.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import minigrad as mg
@@ -22,6 +22,13 @@ class Noise(NamedTuple):
     c: mg.Tensor
 
 
+class Moved(NamedTuple):
+    """A batch of the invariance term and its weight; rows n and N + n of `images` are copies of one picture."""
+
+    images: mg.Tensor
+    weight: float
+
+
 class Optimisers(NamedTuple):
     """One for trunk, D and Q, and one for G."""
 
@@ -35,7 +42,7 @@ class Measured:
 
     `loss_d` is −V(D, G) and `loss_g` −E log D(G), both without the information term, which is `info_loss` =
     −λ L_I as it entered G's loss. A tuple has an entry a variable, but `residual` (√E(c − μ)²) only one a
-    continuous variable.
+    continuous variable, and `invariance` one a categorical variable or none where that term is off.
     """
 
     loss_d: float
@@ -44,6 +51,7 @@ class Measured:
     bound: tuple[float, ...]
     bound_trained: tuple[float, ...]
     residual: tuple[float, ...]
+    invariance: tuple[float, ...] = ()
 
 
 class NotFinite(ArithmeticError):
@@ -60,15 +68,18 @@ def update(
     noise_g: Noise,
     *,
     informed: bool = True,
+    moved: Moved | None = None,
 ) -> Measured:
     """Train D and Q once, then G once; everything of one dtype and on one device, networks in training mode.
 
     `real` is (N, C, H, W) in [0, 1]; `weights` is λ of each variable. Without `informed` it is the regular
     GAN: no information term reaches G or the trunk, and Q's head only learns to read what the trunk happens
-    to tell, so that the bound can be compared. Raises `NotFinite` before a step that such a loss would spoil.
+    to tell, so that the bound can be compared. With `moved` trunk and Q also learn to read copies alike.
+    Raises `NotFinite` before a step that such a loss would spoil.
     """
-    loss_d = _discriminator_step(networks, optimisers.d, code, weights, real, noise_d, informed)
-    return _generator_step(networks, optimisers.g, code, weights, noise_g, informed, loss_d)
+    loss_d, alike = _discriminator_step(networks, optimisers.d, code, weights, real, noise_d, informed, moved)
+    measured = _generator_step(networks, optimisers.g, code, weights, noise_g, informed, loss_d)
+    return replace(measured, invariance=alike)
 
 
 def _discriminator_step(
@@ -79,8 +90,13 @@ def _discriminator_step(
     real: mg.Tensor,
     noise: Noise,
     informed: bool,
-) -> float:
-    """Real and generated pictures pass the trunk apart: the statistics of their batches must not mix."""
+    moved: Moved | None,
+) -> tuple[float, tuple[float, ...]]:
+    """−V(D, G), and what the invariance term measured.
+
+    Real, generated and moved pictures pass the trunk apart: the statistics of their batches must not mix. All
+    of them count in the running ones, those of Q's head included: it is to read real pictures afterwards.
+    """
     with mg.no_grad():
         fake = networks.generate(*noise)
     logits_real = networks.D(real)
@@ -88,12 +104,16 @@ def _discriminator_step(
     V = objective.value(logits_real, networks.judge(features))
     reading = networks.Q_head(features if informed else features.detach())
     terms = objective.information(code, reading, noise.c)
-    loss = objective.discriminator_loss(V, objective.weighted(terms, weights))
+    information = objective.weighted(terms, weights)
+    alike = [] if moved is None else objective.invariance(code, networks.Q(moved.images))
+    for term in alike:
+        information = information + moved.weight * term
+    loss = objective.discriminator_loss(V, information)
     _finite(loss, "the loss of D and Q")
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
-    return -V.item()
+    return -V.item(), tuple(term.item() for term in alike)
 
 
 def _generator_step(

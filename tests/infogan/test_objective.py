@@ -63,6 +63,36 @@ def test_information_of_a_code_that_g_ignores_is_not_above_zero():
     assert terms[1] < -0.35
 
 
+def by_hand(q: np.ndarray, q_moved: np.ndarray) -> float:
+    """The mutual information of the symmetrised joint law, summed entry by entry."""
+    P = np.mean([np.outer(a, b) for a, b in zip(q, q_moved, strict=True)], axis=0)
+    P = (P + P.T) / 2
+    return sum(P[i, j] * math.log(P[i, j] / (P[i].sum() * P[:, j].sum())) for i, j in np.ndindex(P.shape))
+
+
+def test_invariance_is_the_information_between_two_readings():
+    code = Code.parse("cat:3,uniform,cat:4")
+    readings = np.random.default_rng(2).normal(0, 2, (14, code.parameters))
+    q = [np.exp(readings[:, s]) / np.exp(readings[:, s]).sum(axis=1, keepdims=True) for s in (slice(0, 3), slice(4, 8))]
+    found = [term.item() for term in objective.invariance(code, mg.Tensor(readings))]
+    assert found == pytest.approx([by_hand(p[:7], p[7:]) for p in q], rel=1e-12)
+    assert mg.gradcheck(lambda x: sum(objective.invariance(code, x)), mg.tensor(readings, requires_grad=True))
+
+
+def test_invariance_at_its_ends():
+    """log K for sure and even readings that agree; nothing where one category takes all or copies disagree."""
+    code = Code.parse("cat:5")
+    sure = np.float32(1000) * np.eye(5, dtype=np.float32)[np.arange(20) % 5]
+    found = lambda *halves: objective.invariance(code, mg.Tensor(np.concatenate(halves)))[0].item()
+    assert found(sure, sure) == pytest.approx(math.log(5), rel=1e-6)
+    assert found(sure[:1].repeat(20, axis=0), sure[:1].repeat(20, axis=0)) == pytest.approx(0, abs=1e-6)
+    every = np.indices((5, 5)).reshape(2, -1)
+    assert found(*(np.float32(1000) * np.eye(5, dtype=np.float32)[e] for e in every)) == pytest.approx(0, abs=1e-6)
+    logits = mg.tensor(np.concatenate([sure, sure]), requires_grad=True)
+    objective.invariance(code, logits)[0].backward()
+    assert np.isfinite(logits.grad.numpy()).all()
+
+
 def test_each_variable_has_its_own_weight():
     terms = [mg.tensor(np.array(float(i)), requires_grad=True) for i in (1, 2, 3)]
     total = objective.weighted(terms, [0.5, 2.0, 10.0])

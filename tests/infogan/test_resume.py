@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,31 @@ def test_a_run_stopped_after_any_update_ends_the_same(pictures, whole, tmp_path,
     finish(trainer, run_dir)
     assert tensors(run_dir) == tensors(whole)
     assert lines(run_dir) == lines(whole)
+
+
+def test_a_run_with_the_invariance_term_ends_the_same_and_measures_it(pictures, tmp_path):
+    settings = {"invariance": 0.5, "invariance_batch": 7}
+    finish(small_runs.begin(pictures, tmp_path / "whole", **settings), tmp_path / "whole")
+    stop_at(small_runs.begin(pictures, tmp_path / "run", **settings), tmp_path / "run", 5)
+    finish(resume(tmp_path / "run"), tmp_path / "run")
+    assert tensors(tmp_path / "run") == tensors(tmp_path / "whole")
+    assert lines(tmp_path / "run") == lines(tmp_path / "whole")
+    assert [list(row["invariance"]) for row in lines(tmp_path / "run")] == [["c1"]] * 6
+
+
+def test_labels_decide_nothing(pictures, tmp_path):
+    with np.load(pictures) as held:
+        np.savez(tmp_path / "bare.npz", images=held["images"])
+        shuffled = np.random.default_rng(1).permutation(held["labels"])
+    for trainer in (
+        a := small_runs.begin(tmp_path / "bare.npz", tmp_path / "a", invariance=1.0, invariance_batch=5),
+        b := small_runs.begin(tmp_path / "bare.npz", tmp_path / "b", invariance=1.0, invariance_batch=5),
+    ):
+        trainer.data = replace(trainer.data, labels=None if trainer is a else shuffled[: len(trainer.data)])
+        for _ in range(3):
+            trainer.advance()
+    first, second = (t.networks.state_dict() for t in (a, b))
+    assert all((first[key].numpy() == second[key].numpy()).all() for key in first)
 
 
 def test_seconds_go_on_and_do_not_start_anew(pictures, tmp_path):

@@ -7,9 +7,9 @@ import pytest
 import small_runs
 
 import minigrad as mg
-from infogan import config, networks, training
+from infogan import config, networks, objective, training
 from infogan.draws import Order, draw_noise
-from infogan.update import Noise, NotFinite, Optimisers, update
+from infogan.update import Moved, Noise, NotFinite, Optimisers, update
 from minigrad import nn, optim
 
 
@@ -118,6 +118,34 @@ def test_the_information_term_trains_the_trunk_as_well_as_the_head():
         bench.update()
     for part in ("trunk", "Q_head"):
         assert not same(benches[0].values(part), benches[1].values(part)), part
+
+
+def test_the_invariance_term_trains_trunk_and_q_with_its_weight_and_nobody_else():
+    """Against gradients by central differences, in float64, of weights of every part that the step moves."""
+    bench, weight = Bench(), 0.7
+    images = np.random.default_rng(3).uniform(0, 1, (12, 1, 8, 8))
+    bench.optimisers.d.step = bench.optimisers.g.step = lambda: None
+    bench.update()
+    plain = {n: p.grad.numpy().copy() for n, p in bench.nets.named_parameters()}
+    measured = bench.update(moved=Moved(mg.Tensor(images), weight))
+
+    def term() -> float:
+        with mg.no_grad():
+            return objective.invariance(bench.code, bench.nets.Q(mg.Tensor(images)))[0].item()
+
+    assert measured.invariance == pytest.approx((term(),), rel=1e-12)
+    for name in ("trunk.0.weight", "trunk.4.weight", "Q_head.0.weight", "Q_head.2.bias"):
+        p = dict(bench.nets.named_parameters())[name]
+        values = p.data.reshape(-1)
+        slopes = []
+        for change in (1e-5, -1e-5):
+            values[1] += change
+            slopes.append(term() / (2 * change))
+            values[1] -= change
+        added = p.grad.numpy().reshape(-1)[1] - plain[name].reshape(-1)[1]
+        assert added == pytest.approx(-weight * sum(slopes), rel=1e-4, abs=1e-9), name
+    for name in ("D_head.weight", "G.0.weight"):
+        assert (dict(bench.nets.named_parameters())[name].grad.numpy() == plain[name]).all(), name
 
 
 def test_the_regular_gan_hears_nothing_of_the_codes():
