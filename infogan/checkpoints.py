@@ -57,7 +57,7 @@ def save(run_dir: Path, step: int, parts: Mapping[str, Mapping[str, Any]], state
     `parts` are tensors or numbers by name, under the name of their part. Raises `OSError` (a full disk, say)
     with every earlier checkpoint intact.
     """
-    path = _write(run_dir / FOLDER, step, parts, state)
+    path = write(run_dir / FOLDER / name(step), parts, {**state, "step": step})
     serialize.write_atomically(path.with_name(LATEST), (path.name + "\n").encode())
     for old in _all(run_dir)[KEPT:]:
         old.unlink(missing_ok=True)
@@ -66,14 +66,14 @@ def save(run_dir: Path, step: int, parts: Mapping[str, Mapping[str, Any]], state
 
 def keep(run_dir: Path, step: int, networks: Mapping[str, Any], state: Mapping[str, Any]) -> Path:
     """Write the networks after `step` updates as a milestone, which nothing drops. Raises `OSError` as `save`."""
-    return _write(run_dir / MILESTONES, step, {"networks": networks}, state)
+    return write(run_dir / MILESTONES / name(step), {"networks": networks}, {**state, "step": step})
 
 
-def _write(folder: Path, step: int, parts: Mapping[str, Mapping[str, Any]], state: Mapping[str, Any]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
+def write(path: Path, parts: Mapping[str, Mapping[str, Any]], state: Mapping[str, Any]) -> Path:
+    """Write one file that `read` can check; `state` holds the `step`. Raises `OSError` with an older file intact."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {f"{part}/{key}": _host(value) for part, values in parts.items() for key, value in values.items()}
-    text = json.dumps({**state, "step": step}, sort_keys=True)
-    path = folder / name(step)
+    text = json.dumps(state, sort_keys=True)
     serialize.save(tensors, path, {"state": text, "sha256": _digest(tensors, text)})
     return path
 

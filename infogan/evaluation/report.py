@@ -12,16 +12,16 @@ from infogan import data as data_sets
 from infogan.codes import Categorical
 from infogan.data import Dataset
 from infogan.errors import InputError
-from infogan.evaluation import clustering, meaning
+from infogan.evaluation import classifier, clustering, meaning, pictures
+from infogan.evaluation.classifier import Recipe
 from infogan.evaluation.moments import PROPERTIES
-from infogan.evaluation.reading import Reader, distinct
+from infogan.evaluation.pictures import categorical
 from infogan.evaluation.statistics import re_estimated
 from infogan.run import Run
 from minigrad import serialize
 
 FILE = "evaluation.json"
 DRAWS = 10_000
-PER_CATEGORY = 100
 SWEEP_NOISES = 50
 SWEEP_STEPS = 21
 MOST_FOR_STATISTICS = 10_000
@@ -29,7 +29,7 @@ MOST_FOR_STATISTICS = 10_000
 Codes = dict[str, dict[str, Any]]
 
 
-def evaluate(run: Run, data: str | None = None) -> dict[str, Any]:
+def evaluate(run: Run, data: str | None = None, recipe: Recipe | None = None) -> dict[str, Any]:
     """Measure a run, write `evaluation.json` into its folder and return its content.
 
     Of every code: `bound` (nats, H(c) included, σ fitted), `bound_trained`, `entropy`, on 10,000 fresh draws
@@ -42,12 +42,16 @@ def evaluate(run: Run, data: str | None = None) -> dict[str, Any]:
 
     On grey pictures of ten classes, taken for digits: `distinct_digits` of every categorical code, and of
     every continuous code `slant`, `width` and `stroke` (`rho`, `effect`), the `property` it stands for, and
-    `cross`. A figure that cannot be measured is left out. Raises `InputError` where data do not fit the run.
+    `cross`; of the pictures as a whole `frechet` and `coverage` (`pictures.against_real`). Classes and
+    features are those of a `Classifier` that learnt from the run's own training pictures by `recipe`.
+
+    A figure that cannot be measured is left out. Raises `InputError` where data do not fit the run.
     """
     training = data_sets.load(run.config.data)
-    part = "test" if data is not None and data_sets.has_test(data) else "held_out"
-    shown = data_sets.load(data or run.config.data, split=part)
-    run.pictures(shown.images[:1])  # before anything long, an error if they do not fit
+    split = "test" if data is not None and data_sets.has_test(data) else "held_out"
+    shown = data_sets.load(data or run.config.data, split=split)
+    for part in (training, shown):  # before anything long, an error if they do not fit
+        run.pictures(part.images[:1])
     codes = bounds(run)
     result = {
         "step": run.step,
@@ -61,13 +65,15 @@ def evaluate(run: Run, data: str | None = None) -> dict[str, Any]:
     if shown.labels is not None:
         _classify(run, training, shown, shown.labels, codes)
         if training.labels is not None and _digits(shown, shown.labels):
-            reader = Reader(training.images, training.labels)
+            reader = classifier.obtain(training.images, training.labels, recipe)
             result["reader"] = {
-                "what": "support vector machine on pixels, for measurement only",
+                "what": "convolutional classifier, for measurement only",
                 "learnt_from": reader.learnt_from,
                 "accuracy": reader.accuracy(shown.images, shown.labels),
             }
-            _read_categories(run, reader, codes)
+            result |= pictures.against_real(run, reader, training, shown, DRAWS)
+            for name, found in pictures.of_categories(run, reader).items():
+                codes[name] |= found
             _measure_meaning(run, shown, shown.labels, codes)
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
     try:
@@ -100,10 +106,6 @@ def _digits(shown: Dataset, labels: np.ndarray) -> bool:
     return shown.images.shape[1] == 1 and len(np.unique(labels)) == 10
 
 
-def _categorical(run: Run) -> list[str]:
-    return [name for name in run.code.names if run.code[name].discrete]
-
-
 def _classify(run: Run, training: Dataset, shown: Dataset, labels: np.ndarray, codes: Codes) -> None:
     for name, found in _agreement(run, shown.images, labels).items():
         codes[name] |= found
@@ -115,16 +117,8 @@ def _classify(run: Run, training: Dataset, shown: Dataset, labels: np.ndarray, c
 def _agreement(run: Run, images: np.ndarray, labels: np.ndarray) -> Codes:
     read = run.encode(images)
     return {
-        name: clustering.scores(read[name].argmax(axis=1), labels, run.code[name].width) for name in _categorical(run)
+        name: clustering.scores(read[name].argmax(axis=1), labels, run.code[name].width) for name in categorical(run)
     }
-
-
-def _read_categories(run: Run, reader: Reader, codes: Codes) -> None:
-    for name in _categorical(run):
-        k = run.code[name].width
-        z, c = run.latents(k * PER_CATEGORY, f"categories of {name}")
-        images = run.G(z, run.fix(c, name, np.arange(k).repeat(PER_CATEGORY)))
-        codes[name] |= distinct(reader(images).reshape(k, PER_CATEGORY))
 
 
 def _measure_meaning(run: Run, shown: Dataset, labels: np.ndarray, codes: Codes) -> None:
@@ -155,7 +149,7 @@ def sweeps(run: Run, name: str) -> tuple[np.ndarray, np.ndarray]:
     50 noises × every category of the first categorical code (other codes are drawn with the noise): pictures
     (sweeps, 21, H, W) of the first channel, and the category of each sweep (sweeps,), −1 where there is none.
     """
-    first = next(iter(_categorical(run)), None)
+    first = next(iter(categorical(run)), None)
     k = 1 if first is None else run.code[first].width
     z, c = run.latents(SWEEP_NOISES, "sweeps")
     z, c = np.repeat(z, k, axis=0), np.repeat(c, k, axis=0)
@@ -172,7 +166,7 @@ def sweeps(run: Run, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _drawn_as_one(codes: Codes, run: Run) -> list[int]:
     """The categories of the first categorical code that show the digit 1."""
-    first = next(iter(_categorical(run)), None)
+    first = next(iter(categorical(run)), None)
     return [] if first is None else [k for k, shows in enumerate(codes[first]["classes"]) if shows == 1]
 
 
@@ -184,7 +178,16 @@ def in_words(result: dict[str, Any]) -> str:
             f"errors: of c read on {result['n_images']:,} labelled pictures of {result['data']}, "
             f"{result['split']}; {result['batch_statistics']} batch statistics"
         )
+    if "frechet" in result:
+        lines.append(_pictures(result))
     return "\n".join(lines)
+
+
+def _pictures(result: dict[str, Any]) -> str:
+    far, shares, reader = result["frechet"], result["coverage"], result["reader"]
+    line = f"pictures: Fréchet distance {far['generated']:.2f} (real ones {far['real']:.2f}) on {far['pictures']:,}"
+    line += f", {shares['present']} of {shares['classes']} classes present, KL {shares['kl']:.3f} nats from the data's"
+    return line + f" shares; by a classifier that is right on {reader['accuracy']:.1%} of real ones"
 
 
 def _line(name: str, code: dict[str, Any]) -> str:
@@ -199,6 +202,7 @@ def _line(name: str, code: dict[str, Any]) -> str:
         line += f" and {1 - code['accuracy_majority']:.1%} by majority"
     if "distinct_digits" in code:
         line += f", its {len(code['classes'])} categories show {code['distinct_digits']} distinct digits"
+        line += f" ({np.mean(code['purity']):.1%} pure)"
     follows = code.get(code.get("property", ""))
     if follows and follows["rho"] is not None:
         line += f", stands for {code['property']}: rho {follows['rho']:.2f}, effect {follows['effect']:.2f}"

@@ -15,10 +15,13 @@ import infogan
 import minigrad as mg
 from infogan import evaluation
 from infogan.errors import InputError
-from infogan.evaluation import clustering, meaning, moments, report
-from infogan.evaluation.reading import distinct
+from infogan.evaluation import classifier, clustering, meaning, moments, pictures, report
+from infogan.evaluation.classifier import Recipe
 from infogan.evaluation.statistics import re_estimated
 from infogan.run import Run
+
+RECIPE = Recipe(epochs=0, least_updates=60)
+"""A classifier good enough to see that measuring works."""
 
 # --- categories against labels
 
@@ -189,7 +192,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def found(run: Run) -> dict:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "SWEEP_NOISES", 2)
-        return evaluation.evaluate(run)
+        return evaluation.evaluate(run, recipe=RECIPE)
 
 
 def test_evaluation_is_written_as_returned(run, found):
@@ -221,14 +224,49 @@ def test_bounds_of_an_untrained_run(found):
 
 
 def test_reader_is_good_and_says_what_it_is(found):
-    assert found["reader"]["accuracy"] > 0.94 and found["reader"]["learnt_from"] == 4000
+    assert found["reader"]["accuracy"] > 0.85 and found["reader"]["learnt_from"] == 4000
     assert 1 <= found["codes"]["c1"]["distinct_digits"] <= 10
     assert len(found["codes"]["c1"]["purity"]) == 10
 
 
+def test_pictures_of_an_untrained_run_are_far_from_real_ones(found):
+    far, shares = found["frechet"], found["coverage"]
+    assert far["pictures"] == 1000  # as many as are held out
+    assert far["generated"] > 20 * far["real"] > 0
+    assert shares["classes"] == 10 and shares["pictures"] == 10_000
+    assert shares["present"] == 10 - len(shares["missing"])
+    assert shares["kl"] > 0.1 > shares["kl_real"]
+
+
+def test_real_pictures_from_the_generator_have_the_quality_of_real_ones(run, found, monkeypatch):
+    """The figures of a perfect generator: one that gives out the training pictures themselves."""
+    training, held = infogan.data.load("mnist-5k"), infogan.data.load("mnist-5k", split="held_out")
+    assert training.labels is not None
+    reader = classifier.obtain(training.images, training.labels, RECIPE)
+    monkeypatch.setattr(run, "G", lambda z, c: training.images[np.arange(len(z)) % 4000])
+    perfect = pictures.against_real(run, reader, training, held, 2000)
+    assert perfect["frechet"]["generated"] == pytest.approx(perfect["frechet"]["real"], rel=0.25)
+    assert perfect["frechet"]["real"] == found["frechet"]["real"]
+    assert perfect["coverage"]["present"] == 10 and perfect["coverage"]["kl"] < 0.02
+    monkeypatch.setattr(
+        run, "G", lambda z, c: np.resize(training.images[training.labels != 4], (*z.shape[:1], 1, 28, 28))
+    )
+    without = pictures.against_real(run, reader, training, held, 2000)
+    assert without["frechet"]["generated"] > 1.3 * perfect["frechet"]["generated"]
+    assert without["coverage"]["kl"] > perfect["coverage"]["kl"] + 0.05
+
+
 def test_words_name_every_code(found):
     words = evaluation.in_words(found)
-    for part in ("c1 (cat:10)", "one-to-one", "by majority", "distinct digits", "c3 (uniform)", "1,000 labelled"):
+    for part in (
+        "c1 (cat:10)",
+        "one-to-one",
+        "by majority",
+        "distinct digits",
+        "Fréchet",
+        "c3 (uniform)",
+        "1,000 labelled",
+    ):
         assert part in words
 
 
@@ -296,11 +334,6 @@ def test_statistics_are_the_mean_of_the_batches_and_come_back(run):
             np.testing.assert_array_equal(state[name], before[name])
     np.testing.assert_array_equal(run.Q(images), reading)
     assert not any(module.training for module in run.networks.modules())
-
-
-def test_readings_are_summed_up():
-    readings = np.array([[3, 3, 3, 5], [3, 3, 0, 3], [7, 7, 7, 7]])
-    assert distinct(readings) == {"distinct_digits": 2, "classes": [3, 3, 7], "purity": [0.75, 0.75, 1.0]}
 
 
 @pytest.mark.parametrize("codes", ["2xcat:3", "uniform,normal:1:2"])

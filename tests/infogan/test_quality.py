@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import small_runs
 from scipy.linalg import sqrtm
 
-from infogan.evaluation import quality
+import infogan
+from infogan.evaluation import classifier, quality
+from infogan.evaluation.classifier import Recipe
 
 
 def normal(n: int, mean: np.ndarray, root: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -108,3 +113,106 @@ def test_a_class_that_the_data_do_not_have_is_an_error():
 def test_readings_are_summed_up():
     readings = np.array([[3, 3, 3, 5], [3, 3, 0, 3], [7, 7, 7, 7]])
     assert quality.distinct(readings) == {"distinct_digits": 2, "classes": [3, 3, 7], "purity": [0.75, 0.75, 1.0]}
+
+
+# --- the classifier
+
+SHORT = Recipe(epochs=0, least_updates=20, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def bars(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.ndarray]:
+    """Forty 8×8 pictures of a bar on the left (class 5), in the middle (7) and on the right (90)."""
+    with np.load(small_runs.write_pictures(tmp_path_factory.mktemp("bars"))) as file:
+        return file["images"][:, None], np.array([5, 7, 90])[file["labels"]]
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def never(monkeypatch: pytest.MonkeyPatch):
+    """From its call on, training is an error."""
+    return lambda: monkeypatch.setattr(classifier, "_train", lambda *_: pytest.fail("trained again"))
+
+
+def one_file(folder: Path) -> Path:
+    (path,) = folder.iterdir()
+    return path
+
+
+def test_classes_are_learnt_and_named(bars, tmp_path, said):
+    images, labels = bars
+    taught = classifier.obtain(images[:30], labels[:30], SHORT, tmp_path, said.append)
+    assert taught.accuracy(images[30:], labels[30:]) == 1 and taught.learnt_from == 30
+    assert set(taught(images)) == {5, 7, 90}
+    assert taught.features(images).shape == (40, classifier.FEATURES)
+    assert len(said) == 1 and "3 classes from 30 labelled pictures" in said[0]
+
+
+def test_it_is_trained_once_and_the_kept_one_is_the_same(bars, tmp_path, said, never):
+    first = classifier.obtain(*bars, SHORT, tmp_path / "a" / "b", said.append)
+    again = classifier.obtain(*bars, SHORT, tmp_path / "c", said.append)
+    never()
+    kept = classifier.obtain(*bars, SHORT, tmp_path / "a" / "b", said.append)
+    assert len(said) == 2
+    for other in (again, kept):
+        np.testing.assert_array_equal(other.features(bars[0]), first.features(bars[0]))
+
+
+@pytest.mark.parametrize("change", ["labels", "images", "recipe"])
+def test_other_data_or_another_recipe_is_another_classifier(bars, tmp_path, said, change):
+    images, labels = bars
+    classifier.obtain(images, labels, SHORT, tmp_path, said.append)
+    recipe = Recipe(epochs=0, least_updates=21, batch_size=16) if change == "recipe" else SHORT
+    images = images * np.float32(0.5) if change == "images" else images
+    labels = labels[::-1].copy() if change == "labels" else labels
+    classifier.obtain(images, labels, recipe, tmp_path, said.append)
+    assert len(said) == len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["cut short", "one bit", "empty", "other weights", "a folder"])
+def test_a_damaged_file_is_trained_anew_with_a_line(bars, tmp_path, said, damage):
+    first = classifier.obtain(*bars, SHORT, tmp_path, said.append)
+    path = one_file(tmp_path)
+    content = bytearray(path.read_bytes())
+    if damage == "cut short":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "one bit":
+        content[-100] ^= 1
+        path.write_bytes(content)
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "other weights":
+        infogan.checkpoints.write(path, {"classifier": {"0.weight": np.zeros(3)}}, {"step": 1})
+    else:
+        path.unlink()
+        path.mkdir()
+    anew = classifier.obtain(*bars, SHORT, tmp_path, said.append)
+    assert path.name in said[1] or "does not fit" in said[1]
+    assert said[1].endswith("trained anew")
+    np.testing.assert_array_equal(anew.features(bars[0]), first.features(bars[0]))
+    if damage != "a folder":
+        assert path.read_bytes()[: len(content)] and len(said) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(bars, tmp_path, said):
+    (tmp_path / "file").write_text("")
+    taught = classifier.obtain(*bars, SHORT, tmp_path / "file" / "folder", said.append)
+    assert taught.accuracy(*bars) == 1
+    assert "cannot be written" in said[-1] and "not kept" in said[-1]
+
+
+def test_larger_sets_are_learnt_from_for_longer():
+    assert Recipe(epochs=6, least_updates=600, batch_size=128).updates(4_000) == 600
+    assert Recipe(epochs=6, least_updates=600, batch_size=128).updates(50_000) == 2344
+
+
+@pytest.mark.slow
+def test_the_classifier_of_the_digits_that_ship_is_good(tmp_path):
+    training, held = infogan.data.load("mnist-5k"), infogan.data.load("mnist-5k", split="held_out")
+    assert training.labels is not None and held.labels is not None
+    taught = classifier.obtain(training.images, training.labels, folder=tmp_path)
+    assert taught.accuracy(held.images, held.labels) > 0.97
