@@ -25,6 +25,7 @@ from kernels.verify import verify as run_verify
 
 
 @click.group()
+@click.version_option(package_name="infogan", message="kernels %(version)s")
 def main() -> None:
     """Kernels: what there is, and whether it is right."""
 

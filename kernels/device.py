@@ -21,6 +21,10 @@ transfers = {"to_device": 0, "to_host": 0}
 """How many arrays have crossed each way since the process began."""
 
 
+_DLPACK_HOST, _DLPACK_CUDA = (1, 3), (2, 13)
+"""DLPack's numbers: CPU and pinned memory, CUDA and managed memory."""
+
+
 class DeviceError(RuntimeError):
     """Arrays of two devices met, or a device was asked for that is not there."""
 
@@ -105,6 +109,19 @@ def to_host(x: Array) -> np.ndarray:
         return np.asarray(x)
     transfers["to_host"] += 1
     return _cupy.asnumpy(x)  # type: ignore[union-attr]
+
+
+def from_dlpack(x: Any) -> Array:
+    """The array on the memory of `x`, an array of any library that speaks DLPack; nothing is copied.
+
+    Raises `DeviceError` for memory that neither the host nor CUDA can read.
+    """
+    kind = int(x.__dlpack_device__()[0])
+    if kind in _DLPACK_HOST:
+        return np.from_dlpack(x)
+    if kind in _DLPACK_CUDA:
+        return module("cuda").from_dlpack(x)
+    raise DeviceError(f"from_dlpack: an array of DLPack device {kind}: only host and CUDA memory can be shared")
 
 
 def empty(shape: tuple[int, ...], dtype: Any, device: str = "cpu") -> Array:

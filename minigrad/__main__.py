@@ -34,6 +34,7 @@ class Row:
 
 
 @click.group()
+@click.version_option(package_name="infogan", message="minigrad %(version)s")
 def main() -> None:
     """Checks of the engine."""
 

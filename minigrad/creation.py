@@ -54,6 +54,11 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = np.float32, d
     return Tensor(devices.module(device).linspace(start, end, steps, dtype=dtype))
 
 
+def from_dlpack(x: Any) -> Tensor:
+    """A tensor on the memory of another library's array (PyTorch, JAX, NumPy, CuPy), where it lies; no copy."""
+    return Tensor(devices.from_dlpack(x))
+
+
 def zeros_like(input: Any, *, dtype: Any = None) -> Tensor:
     """Zeros of the input's shape, dtype and device."""
     data = as_array(input)

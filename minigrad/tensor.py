@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,15 @@ class Tensor(Variable):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **request: Any) -> Any:
+        """The array for another library, memory shared (DLPack); what it writes there is the caller's risk."""
+        if self.requires_grad:
+            raise GradientError("DLPack of a tensor that requires a gradient would lose it: give .detach()")
+        return self.data.__dlpack__(**request)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.data.__dlpack_device__()
 
     def tolist(self) -> Any:
         return devices.to_host(self.data).tolist()
@@ -154,6 +164,13 @@ class Tensor(Variable):
         notes += [] if self.device == "cpu" else [f"device={self.device!r}"]
         notes += [f"from={self.node.name}"] if self.node else ["requires_grad=True"] if self.requires_grad else []
         return f"tensor({', '.join([values, *notes])})"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the values, and below them shape, dtype, device and where the gradient goes."""
+        values = escape(np.array2string(devices.to_host(self.data), separator=", ", threshold=200))
+        from_rule = f"from {self.node.name}" if self.node else "requires a gradient" if self.requires_grad else ""
+        facts = [f"shape {self.shape}", str(self.dtype), self.device, from_rule]
+        return f"<pre>{values}</pre><small>{escape(', '.join(filter(None, facts)))}</small>"
 
     # -- arithmetic -----------------------------------------------------------------------------------------
 

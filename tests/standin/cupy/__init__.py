@@ -45,7 +45,7 @@ for _table, _view, _first in (
 _WRITTEN_OUT = """is_available array asarray ascontiguousarray asnumpy get_array_module empty full empty_like
 full_like ones_like zeros_like copy copyto where matmul einsum take take_along_axis unique nonzero argwhere
 flatnonzero bincount may_share_memory shares_memory broadcast_shapes result_type can_cast meshgrid ndim shape
-isscalar"""
+isscalar from_dlpack"""
 for _n in _WRITTEN_OUT.split():
     globals()[_n] = getattr(_functions, _n)
 

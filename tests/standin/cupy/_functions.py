@@ -51,6 +51,25 @@ def ascontiguousarray(a: Any, dtype: Any = None) -> ndarray:
     return wrap(np.array(a._a, dtype, order="C", ndmin=1))
 
 
+class _Capsule:
+    """A device array's memory as NumPy takes it."""
+
+    def __init__(self, owner: Any) -> None:
+        self.owner = owner
+
+    def __dlpack__(self, **request: Any) -> Any:
+        return self.owner.__dlpack__(max_version=request.get("max_version"))
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+
+def from_dlpack(array: Any) -> ndarray:
+    if array.__dlpack_device__()[0] != 2:
+        raise TypeError("CPU arrays cannot be directly imported to CuPy. Use `cupy.array(numpy.from_dlpack(input))`.")
+    return wrap(np.from_dlpack(_Capsule(array)))
+
+
 def asnumpy(a: Any, stream: Any = None, order: str = "C", out: Any = None, *, blocking: bool = True) -> np.ndarray:
     return a.get(stream, order, out) if isinstance(a, ndarray) else np.asarray(a, order=order)  # type: ignore[call-overload]
 

@@ -89,6 +89,12 @@ class ndarray:
         }
         return described | {"strides": None if self._a.flags.c_contiguous else self.strides}
 
+    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None):
+        return self._a.__dlpack__(max_version=max_version)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, 0
+
     def __len__(self) -> int:
         if not self.ndim:
             raise TypeError("len() of unsized object")
