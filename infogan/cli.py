@@ -10,6 +10,7 @@ import click
 from infogan.commands.data import data
 from infogan.commands.evaluate import evaluate
 from infogan.commands.generate import generate
+from infogan.commands.sweep import sweep
 from infogan.commands.train import train
 from infogan.commands.traverse import traverse
 from infogan.errors import InfoganError
@@ -30,7 +31,7 @@ def cli() -> None:
     """
 
 
-for command in (train, evaluate, traverse, generate, data):
+for command in (train, sweep, evaluate, traverse, generate, data):
     cli.add_command(command)
 
 
