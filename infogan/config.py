@@ -41,10 +41,13 @@ class Config(BaseModel):
     lambda_continuous: float = Field(1.0, ge=0, description="λ of continuous codes")
     invariance: float = Field(0.0, ge=0, description="weight of I(c; c') read in moved real pictures (0: off)")
     invariance_batch: int = Field(384, ge=2, description="real pictures in a batch of that term")
+    head_start: int = Field(0, ge=0, description="updates in which Q learns from real pictures alone, before the game")
+    head_start_categories: int = Field(25, ge=2, description="categories told apart in them, then merged into c1's")
     steps: int = Field(5000, ge=1, description="updates: each one step of D and Q, then one of G")
     batch_size: int = Field(128, ge=2, description="pictures in a batch, real and generated alike")
     learning_rate_d: float = Field(2e-4, gt=0, description="Adam's step for D and Q")
     learning_rate_g: float = Field(1e-3, gt=0, description="Adam's step for G")
+    halve_every: int = Field(0, ge=0, description="updates in which both steps halve, a little in each (0: never)")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's β1")
     beta2: float = Field(0.999, ge=0, lt=1, description="Adam's β2")
     leaky_slope: float = Field(0.1, ge=0, lt=1, description="of D and Q: 0.1 in the paper, 0.01 in its code")
@@ -102,6 +105,17 @@ class Config(BaseModel):
             raise ValueError("invariance is a term of objective infogan: the regular GAN has no use for it")
         if self.invariance and not any(v.discrete for v in self.code):
             raise ValueError(f"invariance needs a categorical code, such as cat:10, and codes is {self.codes}")
+        return self
+
+    @model_validator(mode="after")
+    def _head_start_fits(self) -> Config:
+        if not self.head_start:
+            return self
+        widths = [v.width for v in self.code if v.discrete]
+        if self.objective == "gan" or len(widths) != 1:
+            raise ValueError("head_start is for objective infogan and a code with one categorical variable")
+        if self.head_start_categories < widths[0]:
+            raise ValueError(f"head_start_categories must be {widths[0]} or more: those of the code {self.codes}")
         return self
 
     @property

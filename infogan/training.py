@@ -22,7 +22,7 @@ import numpy as np
 
 import infogan.config
 import minigrad as mg
-from infogan import checkpoints, networks, record
+from infogan import checkpoints, headstart, networks, record
 from infogan.checkpoints import Checkpoint
 from infogan.codes import Categorical, Variable
 from infogan.config import Config
@@ -47,6 +47,8 @@ class Trainer:
     step: int = 0
     seconds: float = 0.0
     pending: list[Measured] = field(default_factory=list)
+    head_start: float | None = None
+    """The information of c1 in nats with which the head start ended, once it has."""
 
     def __post_init__(self) -> None:
         config = self.config
@@ -57,6 +59,10 @@ class Trainer:
             d=optim.Adam(self.networks.of_discriminator(), config.learning_rate_d, betas),
             g=optim.Adam(self.networks.of_generator(), config.learning_rate_g, betas),
         )
+        self.schedules = [
+            optim.lr_scheduler.ExponentialLR(optimiser, 0.5 ** (1 / config.halve_every))
+            for optimiser in (self.optimisers if config.halve_every else ())
+        ]
         self.order = Order(config.seed, len(self.data), config.batch_size)
         self.order_of_moved = Order(config.seed, len(self.data), config.invariance_batch, "order of moved pictures")
 
@@ -69,6 +75,8 @@ class Trainer:
         """One update. Raises `NotFinite` if a loss is no number."""
         step = self.step + 1
         measured = self._update(step)
+        for schedule in self.schedules:
+            schedule.step()
         self.step = step
         self.pending.append(measured)
         return measured
@@ -121,6 +129,7 @@ class Trainer:
             "data_count": len(self.data),
             "seconds": self.seconds,
             "pending": [vars(m) for m in self.pending],
+            "head_start": self.head_start,
         }
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -144,7 +153,10 @@ class Trainer:
         except ValueError as error:
             raise InputError(f"{checkpoint.path} does not fit this run's {infogan.config.FILE}: {error}") from None
         self.step, self.seconds = checkpoint.step, state["seconds"]
+        for schedule in self.schedules:
+            schedule.load_state_dict({**schedule.state_dict(), "last_epoch": self.step})
         self.pending = [_measured(m) for m in state["pending"]]
+        self.head_start = state.get("head_start")
 
     def _fixed_fields(self) -> dict[str, Any]:
         """The fields that a run keeps from its first update to its last."""
@@ -179,6 +191,8 @@ def train(trainer: Trainer, run_dir: Path, *, say: Callable[[str], None] = print
     Raises `Diverged` where a number is not finite and `Interrupted` after Ctrl-C, with a checkpoint written.
     """
     config = trainer.config
+    if config.head_start and trainer.head_start is None:
+        _take_head_start(trainer, run_dir, say, progress)
     started, before = time.perf_counter(), trainer.seconds
     times: list[float] = []
     with _stop_on_ctrl_c() as stop, _bar(config, trainer.step) if progress else nullcontext() as bar:
@@ -207,6 +221,22 @@ def train(trainer: Trainer, run_dir: Path, *, say: Callable[[str], None] = print
                 path = save(trainer, run_dir)
             if stop.is_set():
                 raise Interrupted(f"stopped after update {trainer.step}: {path} is written; go on with --resume")
+
+
+def _take_head_start(trainer: Trainer, run_dir: Path, say: Callable[[str], None], progress: bool) -> None:
+    """The head start and a checkpoint of update 0 behind it: a run that is resumed does not take it again."""
+    begun, config = time.perf_counter(), trainer.config
+    images = trainer.data.images
+    try:
+        with _stop_on_ctrl_c() as stop:
+            trainer.head_start = headstart.take(
+                config, trainer.networks, images, trainer.device, stop=stop, progress=progress
+            )
+    except NotFinite as error:
+        raise _diverged(run_dir, 0, str(error)) from None
+    trainer.seconds += time.perf_counter() - begun
+    save(trainer, run_dir)
+    say(f"head start of {config.head_start:,} updates: Q reads c1 with {trainer.head_start:.3f} nats in real pictures")
 
 
 def summary(trainer: Trainer, run_dir: Path) -> str:

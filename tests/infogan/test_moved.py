@@ -37,7 +37,7 @@ def test_movements_stay_in_their_ranges_and_fill_them():
     assert 0.6 * most < np.abs(leans).max() < most
     assert abs(np.mean(leans)) < 0.03
     ink = copies.sum(axis=(1, 2)) / bars(1).sum()
-    assert ((1 - SCALE) ** 2 * 0.9 < 1 / ink).all()
+    assert (1 / ink > (1 - SCALE) ** 2 * 0.9).all()
     assert (1 / ink < (1 + SCALE) ** 2 * 1.1).all()
 
 

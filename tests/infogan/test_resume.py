@@ -88,6 +88,16 @@ def test_a_run_with_the_invariance_term_ends_the_same_and_measures_it(pictures, 
     assert [list(row["invariance"]) for row in lines(tmp_path / "run")] == [["c1"]] * 6
 
 
+def test_a_run_whose_steps_halve_ends_the_same(pictures, tmp_path):
+    settings = {"halve_every": 4}
+    trainer = small_runs.begin(pictures, tmp_path / "whole", **settings)
+    finish(trainer, tmp_path / "whole")
+    assert [o.param_groups[0]["lr"] for o in trainer.optimisers] == pytest.approx([2e-4 / 8, 1e-3 / 8], rel=1e-12)
+    stop_at(small_runs.begin(pictures, tmp_path / "run", **settings), tmp_path / "run", 5)
+    finish(resume(tmp_path / "run"), tmp_path / "run")
+    assert tensors(tmp_path / "run") == tensors(tmp_path / "whole")
+
+
 def test_labels_decide_nothing(pictures, tmp_path):
     with np.load(pictures) as held:
         np.savez(tmp_path / "bare.npz", images=held["images"])

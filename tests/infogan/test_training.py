@@ -239,12 +239,12 @@ def test_infogan_finds_the_information_that_a_regular_gan_leaves(tmp_path):
     pictures = small_runs.write_pictures(tmp_path)
     wide = {"trunk_dense": 32, "trunk_channels": (8, 8), "generator_channels": (8, 8), "generator_dense": 32}
     reached = {}
-    for objective in ("infogan", "gan"):
+    for kind in ("infogan", "gan"):
         trainer = small_runs.begin(
-            pictures, tmp_path / objective, objective=objective, batch_size=16, codes="cat:3",
+            pictures, tmp_path / kind, objective=kind, batch_size=16, codes="cat:3",
             learning_rate_d=5e-3, learning_rate_g=1e-2, **wide,
         )  # fmt: skip
-        reached[objective] = np.mean([trainer.advance().bound[0] for _ in range(100)][80:])
+        reached[kind] = np.mean([trainer.advance().bound[0] for _ in range(100)][80:])
     assert reached["infogan"] > 0.8 * np.log(3)
     assert reached["gan"] < 0.4 * np.log(3)
 

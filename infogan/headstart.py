@@ -1,0 +1,135 @@
+"""A head start: before the game, trunk and Q learn with no label to tell real pictures apart.
+
+In the game the categories of c1 settle early, and where one takes two kinds of picture while another kind is
+torn in two, no small step leads out again. A finer division is found without such accidents: here a head with
+more categories than c1 learns on the trunk by `objective.invariance` alone, its categories are merged into as
+many as c1 has so that the most information is kept (`merging`), and Q learns to read c1 as the merged head does.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+import minigrad as mg
+from infogan import merging, objective
+from infogan.codes import Code
+from infogan.config import Config
+from infogan.draws import Order
+from infogan.errors import Interrupted
+from infogan.moved import moved
+from infogan.networks import Networks, mnist
+from infogan.update import NotFinite
+from minigrad import nn, optim, random
+from minigrad.nn import functional as F
+
+LEARNING_RATE = 5e-4
+LOOKED_AT = 5000
+"""Pictures on whose moved copies the joint law of readings is measured, and from which Q learns it."""
+FIT_STEPS, FIT_RATE = 200, 1e-3
+BATCH = 500
+
+
+def take(
+    config: Config, networks: Networks, images: np.ndarray, device: str, *, stop: threading.Event, progress: bool
+) -> float:
+    """All of the head start that `config` asks for: the information kept, in nats.
+
+    Raises `Interrupted` where `stop` is set on the way, and `NotFinite`.
+    """
+    from tqdm import tqdm
+
+    start = HeadStart(config, networks, images, device)
+    for step in tqdm(range(1, config.head_start + 1), "head start", unit=" updates", disable=not progress):
+        start.advance(step)
+        if stop.is_set():
+            raise Interrupted("stopped in the head start, of which nothing is kept: --resume begins it again")
+    return start.finish()
+
+
+@dataclass
+class HeadStart:
+    """The fine head on the trunk, and the updates that train both.
+
+    `images` are training pictures (N, C, H, W); everything is decided by the seed of `config` and `attempt`.
+    """
+
+    config: Config
+    networks: Networks
+    images: np.ndarray
+    device: str = "cpu"
+    attempt: int = 0
+
+    def __post_init__(self) -> None:
+        config = self.config
+        self.fine = Code.parse(f"cat:{config.head_start_categories}")
+        self.head = nn.Linear(config.trunk_dense, self.fine.parameters)
+        mnist.initialise(self.head, self._stream("weights", 0))
+        self.head.to(self.device)
+        trained = [*self.networks.trunk.parameters(), *self.head.parameters()]
+        self.optimiser = optim.Adam(trained, LEARNING_RATE, (config.beta1, config.beta2))
+        self.order = Order(config.seed, len(self.images), config.invariance_batch, f"{self._purpose} order")
+
+    def advance(self, step: int) -> float:
+        """Update `step`, the first being 1: the information between two readings of a batch, in nats."""
+        pictures = self.images[self.order.batch(step)]
+        copies = moved(np.concatenate([pictures, pictures]), self._stream("movements", step))
+        (term,) = objective.invariance(self.fine, self.head(self.networks.trunk(self._tensor(copies))))
+        if not math.isfinite(term.item()):
+            raise NotFinite(f"the information of update {step} of the head start is {term.item()}")
+        self.optimiser.zero_grad()
+        (-term).backward()
+        self.optimiser.step()
+        return term.item()
+
+    def finish(self) -> float:
+        """Merge the fine categories and teach Q to read c1 as they are merged: the information kept, in nats.
+
+        It is measured between evaluation-mode readings of two moved copies of 5,000 training pictures, and is
+        at most log K. Runs that came out whole show more of it than those where categories are mixed.
+        """
+        code = self.config.code
+        (rows,) = (s for s, variable in zip(code.outputs, code, strict=True) if variable.discrete)
+        k = rows.stop - rows.start
+        features, q = self._readings()
+        P = merging.joint(q[: len(q) // 2], q[len(q) // 2 :])
+        group = merging.merge(P, k)
+        self._teach(rows, features, q @ np.eye(k)[group])
+        return merging.information(merging.merged(P, group, k))
+
+    def _readings(self) -> tuple[np.ndarray, np.ndarray]:
+        """What the trunk makes of moved copies (2N, ·) and fine readings (2N, ·), n and N + n of one picture."""
+        pictures = self.images[:LOOKED_AT]
+        copies = moved(np.concatenate([pictures, pictures]), self._stream("look", 0))
+        self.networks.eval()
+        with mg.no_grad():
+            found = [self.networks.trunk(self._tensor(copies[at : at + BATCH])) for at in range(0, len(copies), BATCH)]
+            readings = [self.head(features).softmax(1).numpy() for features in found]
+        self.networks.train()
+        return np.concatenate([f.numpy() for f in found]), np.concatenate(readings)
+
+    def _teach(self, columns: slice, features: np.ndarray, q: np.ndarray) -> None:
+        """Q's head learns to give the readings `q` (N, k) in `columns` for what the trunk made: cross-entropy."""
+        Q_head = self.networks.Q_head
+        optimiser = optim.Adam(Q_head.parameters(), FIT_RATE)
+        order = Order(self.config.seed, len(q), min(BATCH, len(q)), f"{self._purpose} lessons")
+        for step in range(1, FIT_STEPS + 1):
+            batch = order.batch(step)
+            target = self._tensor(q[batch].astype(np.float32))
+            log_q = F.log_softmax(Q_head(self._tensor(features[batch]))[:, columns], dim=1)
+            optimiser.zero_grad()
+            (-(log_q * target).sum(1).mean()).backward()
+            optimiser.step()
+
+    @property
+    def _purpose(self) -> str:
+        return f"head start {self.attempt}"
+
+    def _stream(self, purpose: str, step: int) -> np.random.Generator:
+        return random.stream(self.config.seed, f"{self._purpose} {purpose}", step)
+
+    def _tensor(self, array: np.ndarray) -> mg.Tensor:
+        return mg.tensor(array, device=self.device)
