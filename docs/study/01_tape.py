@@ -2,7 +2,7 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(app_title="1 · A tape in forty lines")
+app = marimo.App(width="medium", app_title="1 · A tape in forty lines")
 
 with app.setup:
     import itertools
@@ -209,7 +209,7 @@ def _(b0, drawing, loss, step, steps, values, w0, x0):
     _line = "Nothing visited yet: only the cotangent of the loss is known, and it is 1."
     if _visited:
         _pays = ", ".join(
-            rf"$\bar{{\mathrm{{{p.name}}}}} \mathrel{{+}}= {_bars[values[_visited[-1]].serial]:.3f} \times {s:.3f}$"
+            rf"$\overline{{\mathrm{{{p.name}}}}} \mathrel{{+}}= {_bars[values[_visited[-1]].serial]:.3f} \times {s:.3f}$"
             for p, s in values[_visited[-1]].parents
         )
         _line = f"Visiting **{_visited[-1]}**, which pays: {_pays}."
@@ -229,7 +229,7 @@ def _():
     run; it cannot go stale.
 
     | forty lines | minigrad |
-    |---|---|
+    |:---|:---|
     | `Number.parents` | `Node.edges`, beside what the rule's product will need |
     | the slope | a *vector-Jacobian product*, the subject of chapter 2 |
     | `sorted(tape, reverse=True)` | `_reachable`, once a sweep |

@@ -2,7 +2,7 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(app_title="2 · Vector-Jacobian products, and why gradcheck works")
+app = marimo.App(width="medium", app_title="2 · Vector-Jacobian products, and why gradcheck works")
 
 with app.setup:
     import math
@@ -11,7 +11,7 @@ with app.setup:
     import numpy as np
     from guide.checks import close, expect, judge, tally
     from guide.notation import notation
-    from guide.pictures import BLUE, GREY, ORANGE, framed, matrix, panels
+    from guide.pictures import BLUE, GREY, ORANGE, framed, matrix, panels, printed
     from guide.source import show
 
     import minigrad as mg
@@ -41,7 +41,9 @@ def _():
 @app.cell
 def _():
     logits = np.array([1.2, 0.3, -0.5, 0.1])
-    cotangent = mo.ui.array([mo.ui.slider(-1, 1, 0.25, value=v, show_value=True) for v in (1, 0, 0, 0)], label="ȳ")
+    cotangent = mo.ui.array(
+        [mo.ui.slider(-1, 1, 0.25, value=float(k == 0), label=f"$\\bar y_{k}$", show_value=True) for k in range(4)]
+    )
     return cotangent, logits
 
 
@@ -61,7 +63,7 @@ def _(cotangent, logits):
     matrix(_axes[2], product.numpy()[None], "ȳᵀJ, from one sweep", numbers=True, limit=0.3)
     mo.hstack(
         [
-            cotangent,
+            mo.vstack(cotangent.elements),
             framed(
                 _figure,
                 "2.1",
@@ -174,8 +176,8 @@ def _():
 
     ## Break a rule, and watch it caught
 
-    `mg.override_vjp(name, …)` gives a rule other products for the length of a `with`. The function under test is an
-    innocent sum of tanh's; what is broken lies inside.
+    `mg.override_vjp(name, …)` gives a rule other products for the length of a `with`. The function under test is
+    tanh itself, at four points.
     """)
     return
 
@@ -213,7 +215,7 @@ def _(BROKEN, which):
     assert "2 times the right one" in str(report_on("a factor of two"))
     assert "no gradient arrives" in str(report_on("no gradient at all"))
     _text = str(report_on(which.value))
-    mo.vstack([which, mo.md(f"```text\n{_text}\n```")])
+    mo.vstack([which, printed(_text)])
     return points, report_on
 
 

@@ -2,7 +2,7 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(app_title="3 · Convolution is a matrix product")
+app = marimo.App(width="medium", app_title="3 · Convolution is a matrix product")
 
 with app.setup:
     import marimo as mo
@@ -343,7 +343,7 @@ def _(even):
         for K in range(1, 8):
             for s in range(1, 5):
                 cover = mg.conv_transpose2d(mg.ones(1, 1, 12, 12), mg.ones(1, 1, K, K), stride=s).numpy()[0, 0]
-                inside = cover[3 * s + K : -(3 * s + K), 3 * s + K : -(3 * s + K)]
+                inside = cover[K : 11 * s, K : 11 * s]
                 right = bool((inside == inside[0, 0]).all())
                 found = even(K, s)
                 expect(found is not None, "`even` returns nothing.")

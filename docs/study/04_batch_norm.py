@@ -2,14 +2,14 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(app_title="4 · Batch-norm's gradient by hand")
+app = marimo.App(width="medium", app_title="4 · Batch-norm's gradient by hand")
 
 with app.setup:
     import marimo as mo
     import numpy as np
     from guide.checks import close, expect, judge, tally
     from guide.notation import notation
-    from guide.pictures import BLUE, GREY, ORANGE, framed, matrix, panels
+    from guide.pictures import BLUE, GREY, ORANGE, framed, matrix, panels, printed
     from guide.source import show
 
     import minigrad as mg
@@ -40,8 +40,8 @@ def _():
     So the Jacobian of $\hat x$ has three parts,
 
     $$\frac{\partial \hat x_i}{\partial x_j}
-      = r \Bigl(\underbrace{\delta_{ij}}_{\text{itself}} - \underbrace{\tfrac1n}_{\text{the mean}}
-        - \underbrace{\tfrac1n \hat x_i \hat x_j}_{\text{the deviation}}\Bigr),$$
+      = r \Bigl(\underbrace{\delta_{ij}}_{\text{itself}} - \underbrace{\tfrac1n}_{\text{the mean}} -
+        \underbrace{\tfrac1n \hat x_i \hat x_j}_{\text{the deviation}}\Bigr),$$
 
     and it is symmetric. With $\langle a \rangle = \tfrac1n\sum_i a_i$ and cotangent $g = \bar y$ the three products are
 
@@ -219,7 +219,7 @@ def _(engine, leaves):
     # fused and plain agree in value and first derivative, and the second is right: one check for all of it
     _report = mg.gradgradcheck(engine, tuple(leaves()), kinks="ignore")
     assert _report
-    mo.md(f"```text\n{_report}\n```")
+    printed(_report)
     return
 
 
@@ -246,6 +246,12 @@ def _():
 def _(rms_norm_vjp):
     def _check():
         x, gamma, eps = np.random.default_rng(5).normal(1, 1, 6), 0.7, 1e-3
+        stretched = rms_norm_vjp(x, x, gamma, 0.0)
+        close(
+            stretched,
+            np.zeros(6),
+            "With ȳ along x and ε = 0 the product must vanish, as stretching x changes nothing; it",
+        )
         mg.check_vjp(
             lambda t: gamma * t * (np.mean(t * t) + eps) ** -0.5, lambda g, t: rms_norm_vjp(g, t, gamma, eps), (x,)
         )

@@ -2,7 +2,7 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(app_title="5 · The game, in two dimensions")
+app = marimo.App(width="medium", app_title="5 · The game, in two dimensions")
 
 with app.setup:
     import math
@@ -71,8 +71,8 @@ def _(shift):
     def _ideal(distance):
         """D*, and V(D*, G), by summing over the line."""
         q = np.exp(-((_x - distance) ** 2) / 2) / math.sqrt(2 * math.pi)
-        best = _p / (_p + q)
-        return q, best, float(((_p * np.log(best)) + q * np.log1p(-best)).sum() * _dx)
+        V = _p * np.log(_p / (_p + q)) + q * np.log(q / (_p + q))
+        return q, _p / (_p + q), float(V.sum() * _dx)
 
     _q, _best, _V = _ideal(shift.value)
     _all = np.linspace(0, 6, 60)

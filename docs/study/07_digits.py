@@ -2,7 +2,7 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(app_title="7 · InfoGAN on digits")
+app = marimo.App(width="medium", app_title="7 · InfoGAN on digits")
 
 with app.setup:
     import dataclasses
@@ -39,7 +39,7 @@ def _():
     Here is each symbol as it stands in the code.
 
     | in the paper | in the project |
-    |---|---|
+    |:---|:---|
     | $c_1 \sim \mathrm{Cat}(10),\ c_2, c_3 \sim \mathrm{Unif}(-1, 1)$ | `Code.parse("cat:10,uniform,uniform")` |
     | $z \sim \mathrm{Unif}(-1, 1)^{62}$ | `draw_noise` |
     | $G(z, c)$ | `Networks.generate` |

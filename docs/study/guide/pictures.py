@@ -39,6 +39,11 @@ def framed(picture: Figure | str, number: str, caption: str) -> mo.Html:
     return mo.Html(f'<figure style="margin:1em 0;text-align:center">{body}{below}</figure>')
 
 
+def printed(text: object) -> mo.Html:
+    """What a program prints, long lines broken."""
+    return mo.Html(f'<pre style="white-space:pre-wrap;font-size:0.9em">{escape(str(text))}</pre>')
+
+
 def matrix(axes: Axes, values: np.ndarray, title: str, *, numbers: bool = False, limit: float | None = None) -> None:
     """A matrix as coloured cells, blue below zero and red above, its numbers written where there is room."""
     values = np.asarray(values, dtype=np.float64)

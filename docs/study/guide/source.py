@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ def extract(thing: Any) -> Excerpt:
     if isinstance(thing, Primitive):
         return _rule(thing)
     found = inspect.unwrap(thing)
-    return Excerpt(_relative(inspect.getsourcefile(found)), found.__qualname__, inspect.getsource(found).rstrip())
+    return Excerpt(
+        _relative(inspect.getsourcefile(found)), found.__qualname__, textwrap.dedent(inspect.getsource(found)).rstrip()
+    )
 
 
 def show(*things: Any) -> mo.Html:
