@@ -25,8 +25,9 @@ STEPS = 9
 
 _GAP = 2
 _CELL = 0.52
-_INK, _FAINT = "#1a1a1a", "#8c8c8c"
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by any eye
+INK, FAINT = "#1a1a1a", "#8c8c8c"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Told apart by any eye."""
 
 
 def tile(images: np.ndarray, columns: int, background: float = 1.0) -> np.ndarray:
@@ -98,8 +99,13 @@ def traversal(run: Run, code: str | None = None) -> list[Path]:
 
 def traversal_figure(run: Run, name: str) -> Figure:
     """What `traversal` writes for the code `name`."""
-    variable = run.code[name]
-    values = sweep_values(variable)
+    images, rows = traversed(run, name)
+    return _traversal_figure(images, name, run.code[name], sweep_values(run.code[name]), rows)
+
+
+def traversed(run: Run, name: str) -> tuple[np.ndarray, list[str]]:
+    """The pictures of a traversal of the code `name`, (N, C, H, W) row by row, and what each row holds still."""
+    values = sweep_values(run.code[name])
     z, c = run.latents(ROWS, "traverse")
     rows = [f"noise {i + 1}" for i in range(ROWS)]
     other = first_categorical(run.code)
@@ -109,8 +115,7 @@ def traversal_figure(run: Run, name: str) -> Figure:
         rows = [f"{row}, {other} = {k}" for row, k in zip(rows, categories, strict=True)]
     columns = len(values)
     moved = run.fix(c.repeat(columns, axis=0), name, np.tile(values, ROWS))
-    images = run.G(z.repeat(columns, axis=0), moved)
-    return _traversal_figure(images, name, variable, values, rows)
+    return run.G(z.repeat(columns, axis=0), moved), rows
 
 
 def sweep_values(variable: Variable) -> np.ndarray:
@@ -144,15 +149,15 @@ def _traversal_figure(
     axes.xaxis.tick_top()
     axes.set_xticks(np.arange(columns) * side + (side - _GAP) / 2, [f"{v:g}".replace("-", "−") for v in values])
     axes.set_yticks(np.arange(len(rows)) * side + (side - _GAP) / 2, rows)
-    axes.tick_params(length=0, labelsize=9, labelcolor=_INK)
+    axes.tick_params(length=0, labelsize=9, labelcolor=INK)
     for label, value in zip(axes.get_xticklabels(), values, strict=True):
-        label.set_color(_FAINT if _outside(variable, value) else _INK)
+        label.set_color(FAINT if _outside(variable, value) else INK)
     for edge in axes.spines.values():
         edge.set_visible(False)
     what = "category" if variable.discrete else "value"
     title = f"{name} moves: a column a {what} of {name}, a row a noise"
-    axes.set_title(title, loc="left", fontsize=11, color=_INK, pad=8)
-    axes.set_xlabel(_axis_text(name, variable), fontsize=9, color=_FAINT, loc="left", labelpad=4)
+    axes.set_title(title, loc="left", fontsize=11, color=INK, pad=8)
+    axes.set_xlabel(_axis_text(name, variable), fontsize=9, color=FAINT, loc="left", labelpad=4)
     axes.xaxis.set_label_position("top")
     return figure
 
@@ -197,12 +202,12 @@ def _losses_figure(step: np.ndarray, losses: dict[str, np.ndarray]) -> Figure:
     figure = Figure(figsize=(7, 3.6), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    axes.plot(step, losses["loss_d"], color=_COLOURS[0], lw=1.2, label="D: −V(D, G)")
-    axes.plot(step, losses["loss_g"], color=_COLOURS[1], lw=1.2, label="G: −E log D(G(z, c))")
-    for value, colour in ((2 * np.log(2), _COLOURS[0]), (np.log(2), _COLOURS[1])):
+    axes.plot(step, losses["loss_d"], color=COLOURS[0], lw=1.2, label="D: −V(D, G)")
+    axes.plot(step, losses["loss_g"], color=COLOURS[1], lw=1.2, label="G: −E log D(G(z, c))")
+    for value, colour in ((2 * np.log(2), COLOURS[0]), (np.log(2), COLOURS[1])):
         axes.axhline(value, color=colour, lw=0.8, ls=":")
-    axes.plot([], [], color=_FAINT, lw=0.8, ls=":", label="where D cannot tell (D = ½)")
-    _dress(axes, "Losses of the game", "nats")
+    axes.plot([], [], color=FAINT, lw=0.8, ls=":", label="where D cannot tell (D = ½)")
+    dress(axes, "Losses of the game", "nats")
     return figure
 
 
@@ -230,9 +235,9 @@ def _draw_categorical(
         assert isinstance(variable, Categorical)
         even = f"ln {variable.width} = " if len(set(variable.p)) == 1 else ""
         text = f"H({', '.join(sharing)}) = {even}{variable.entropy:.3f}"
-        axes.axhline(variable.entropy, color=_INK, lw=0.9, ls="--", label=text)
+        axes.axhline(variable.entropy, color=INK, lw=0.9, ls="--", label=text)
     axes.set_ylim(bottom=min(0.0, *(float(both["bound"][n].min()) for n in names)))
-    _dress(axes, "Information between categorical codes and pictures, from below", "nats")
+    dress(axes, "Information between categorical codes and pictures, from below", "nats")
 
 
 def _draw_continuous(
@@ -245,18 +250,19 @@ def _draw_continuous(
         limit = f"{variable.limit:.3f}".replace("-", "−")
         trained = f"{name} as trained (never above {limit})"
         axes.plot(step, both["bound_trained"][name], color=colour, lw=0.9, ls=(0, (1, 1)), label=trained)
-    _dress(axes, "Continuous codes: their entropy is no ceiling", "nats")
+    dress(axes, "Continuous codes: their entropy is no ceiling", "nats")
 
 
 def _coloured(names: Sequence[str]) -> list[tuple[str, str]]:
-    return [(name, _COLOURS[i % len(_COLOURS)]) for i, name in enumerate(names)]
+    return [(name, COLOURS[i % len(COLOURS)]) for i, name in enumerate(names)]
 
 
-def _dress(axes: Axes, title: str, unit: str) -> None:
-    axes.set_title(title, loc="left", fontsize=11, color=_INK)
-    axes.set_xlabel("updates", fontsize=9, color=_INK)
-    axes.set_ylabel(unit, fontsize=9, color=_INK)
-    axes.tick_params(labelsize=8, color=_FAINT, labelcolor=_INK)
+def dress(axes: Axes, title: str, unit: str) -> None:
+    """The look of every diagram over updates: title, unit, a faint grid, and a legend of its lines."""
+    axes.set_title(title, loc="left", fontsize=11, color=INK)
+    axes.set_xlabel("updates", fontsize=9, color=INK)
+    axes.set_ylabel(unit, fontsize=9, color=INK)
+    axes.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
     axes.grid(True, color="#e6e6e6", lw=0.6)
     axes.set_axisbelow(True)
     axes.margins(x=0.01)

@@ -74,6 +74,13 @@ class Classifier:
             return np.concatenate([network(mg.Tensor(images[at : at + _BATCH])).numpy() for at in parts])
 
 
+def cache_folder() -> Path:
+    """Where classifiers are kept: the user's cache folder, wherever the system puts it."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("infogan", appauthor=False) / "classifiers"
+
+
 def obtain(
     images: np.ndarray,
     labels: np.ndarray,
@@ -83,13 +90,13 @@ def obtain(
 ) -> Classifier:
     """The classifier taught by labelled pictures (N, C, S, S) and (N,): kept from an earlier time, or trained now.
 
-    It is kept in `folder`, by default the user's cache folder, under the sha256 of pictures, labels and
+    It is kept in `folder`, by default `cache_folder()`, under the sha256 of pictures, labels and
     `recipe`. A kept file that is damaged is trained anew and a folder that cannot be written is done without;
     `say` gets a line for each, by default on standard error.
     """
     recipe = recipe or Recipe()
     say = say or (lambda line: print(line, file=sys.stderr))
-    path = (folder or _cache()) / f"{_key(images, labels, recipe)}.safetensors"
+    path = (folder or cache_folder()) / f"{_key(images, labels, recipe)}.safetensors"
     classes, targets = np.unique(labels, return_inverse=True)
     network = _build(images.shape, len(classes))
     if not _read(network, path, say):
@@ -97,12 +104,6 @@ def obtain(
         _train(network, images, targets, recipe)
         _keep(network, path, recipe.updates(len(images)), say)
     return Classifier(network, classes, len(images))
-
-
-def _cache() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("infogan", appauthor=False) / "classifiers"
 
 
 def _key(images: np.ndarray, labels: np.ndarray, recipe: Recipe) -> str:

@@ -36,7 +36,8 @@ def _mean_and_root(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(f"features have shape {x.shape}: (N, F) with N of 2 or more is needed")
     mean = x.mean(axis=0)
-    return mean, np.linalg.qr((x - mean) / np.sqrt(len(x) - 1), mode="r")
+    root = np.linalg.qr((x - mean) / np.sqrt(len(x) - 1)).R
+    return mean, root
 
 
 def coverage(readings: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

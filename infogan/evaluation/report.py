@@ -47,11 +47,7 @@ def evaluate(run: Run, data: str | None = None, recipe: Recipe | None = None) ->
 
     A figure that cannot be measured is left out. Raises `InputError` where data do not fit the run.
     """
-    training = data_sets.load(run.config.data)
-    split = "test" if data is not None and data_sets.has_test(data) else "held_out"
-    shown = data_sets.load(data or run.config.data, split=split)
-    for part in (training, shown):  # before anything long, an error if they do not fit
-        run.pictures(part.images[:1])
+    training, shown = pictures_of(run, data)
     codes = bounds(run)
     result = {
         "step": run.step,
@@ -64,7 +60,7 @@ def evaluate(run: Run, data: str | None = None, recipe: Recipe | None = None) ->
     }
     if shown.labels is not None:
         _classify(run, training, shown, shown.labels, codes)
-        if training.labels is not None and _digits(shown, shown.labels):
+        if training.labels is not None and are_digits(shown):
             reader = classifier.obtain(training.images, training.labels, recipe)
             result["reader"] = {
                 "what": "convolutional classifier, for measurement only",
@@ -74,13 +70,32 @@ def evaluate(run: Run, data: str | None = None, recipe: Recipe | None = None) ->
             result |= pictures.against_real(run, reader, training, shown, DRAWS)
             for name, found in pictures.of_categories(run, reader).items():
                 codes[name] |= found
-            _measure_meaning(run, shown, shown.labels, codes)
+            for name, found in meanings(run, shown, drawn_as_one(run, codes)).items():
+                codes[name] |= found
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
     try:
         serialize.write_atomically(run.folder / FILE, (text + "\n").encode())
     except OSError as error:
         raise InputError(f"{run.folder / FILE}: cannot be written ({error.strerror or error})") from None
     return result
+
+
+def pictures_of(run: Run, data: str | None) -> tuple[Dataset, Dataset]:
+    """What a run was trained on, and what it is measured with: the part of `data` that `evaluate` names.
+
+    Raises `InputError`, before anything long, where they do not fit the run.
+    """
+    training = data_sets.load(run.config.data)
+    split = "test" if data is not None and data_sets.has_test(data) else "held_out"
+    shown = data_sets.load(data or run.config.data, split=split)
+    for part in (training, shown):
+        run.pictures(part.images[:1])
+    return training, shown
+
+
+def are_digits(shown: Dataset) -> bool:
+    """Whether pictures are taken for digits: grey, labelled, of ten classes."""
+    return shown.labels is not None and shown.images.shape[1] == 1 and len(np.unique(shown.labels)) == 10
 
 
 def bounds(run: Run, draws: int = DRAWS) -> Codes:
@@ -102,10 +117,6 @@ def bounds(run: Run, draws: int = DRAWS) -> Codes:
     return found
 
 
-def _digits(shown: Dataset, labels: np.ndarray) -> bool:
-    return shown.images.shape[1] == 1 and len(np.unique(labels)) == 10
-
-
 def _classify(run: Run, training: Dataset, shown: Dataset, labels: np.ndarray, codes: Codes) -> None:
     for name, found in _agreement(run, shown.images, labels).items():
         codes[name] |= found
@@ -121,26 +132,34 @@ def _agreement(run: Run, images: np.ndarray, labels: np.ndarray) -> Codes:
     }
 
 
-def _measure_meaning(run: Run, shown: Dataset, labels: np.ndarray, codes: Codes) -> None:
+def meanings(run: Run, shown: Dataset, ones: list[int]) -> Codes:
+    """What each continuous code means: `slant`, `width`, `stroke` (`meaning.follow`), `property` and `cross`.
+
+    Effects are in units of the deviation within a class of the digits `shown`. `ones` are the categories of
+    the first categorical code that are drawn as "1": a 1 has no width to speak of, so they are left out of
+    width, which then says so under `left_out`.
+    """
+    assert shown.labels is not None
     real = shown.images[:, 0]
-    spread = {p: meaning.within_class_deviation(of(real), labels) for p, of in PROPERTIES.items()}
-    effects: dict[str, dict[str, float | None]] = {}
+    spread = {p: meaning.within_class_deviation(of(real), shown.labels) for p, of in PROPERTIES.items()}
+    found: Codes = {}
     for name in run.code.names:
         if run.code[name].discrete:
             continue
         images, category = sweeps(run, name)
-        ones = _drawn_as_one(codes, run)
+        found[name] = {}
         for prop, of in PROPERTIES.items():
             values = of(images.reshape(-1, *images.shape[-2:])).reshape(images.shape[:2])
-            if prop == "width":  # a digit 1 has no width to speak of
+            if prop == "width":
                 values = values[~np.isin(category, ones)]
-            codes[name][prop] = meaning.follow(values, spread[prop])
+            found[name][prop] = meaning.follow(values, spread[prop])
         if ones:
-            codes[name]["width"]["left_out"] = ones
-        effects[name] = {prop: codes[name][prop]["effect"] for prop in PROPERTIES}
-    if effects:
-        for name, found in meaning.assign(effects).items():
-            codes[name] |= found
+            found[name]["width"]["left_out"] = ones
+    if found:
+        effects = {name: {prop: code[prop]["effect"] for prop in PROPERTIES} for name, code in found.items()}
+        for name, stands_for in meaning.assign(effects).items():
+            found[name] |= stands_for
+    return found
 
 
 def sweeps(run: Run, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -164,8 +183,8 @@ def sweeps(run: Run, name: str) -> tuple[np.ndarray, np.ndarray]:
     return images.reshape(len(category), SWEEP_STEPS, *images.shape[1:]), category
 
 
-def _drawn_as_one(codes: Codes, run: Run) -> list[int]:
-    """The categories of the first categorical code that show the digit 1."""
+def drawn_as_one(run: Run, codes: Codes) -> list[int]:
+    """The categories of the first categorical code that show the digit 1, by `pictures.of_categories`."""
     first = next(iter(categorical(run)), None)
     return [] if first is None else [k for k, shows in enumerate(codes[first]["classes"]) if shows == 1]
 
@@ -207,4 +226,6 @@ def _line(name: str, code: dict[str, Any]) -> str:
     if follows and follows["rho"] is not None:
         line += f", stands for {code['property']}: rho {follows['rho']:.2f}, effect {follows['effect']:.2f}"
         line += f", cross {code['cross']:.2f}" if code["cross"] is not None else ""
+        if "left_out" in follows:
+            line += f" (without categories {', '.join(map(str, follows['left_out']))}, drawn as 1)"
     return line

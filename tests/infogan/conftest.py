@@ -1,4 +1,4 @@
-"""What every test here needs: a cache folder of the test run's own."""
+"""What every test here needs: a folder of the test run's own for classifiers that measure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from infogan.evaluation import classifier
+
 
 @pytest.fixture(scope="session", autouse=True)
-def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Commands started as processes inherit it."""
+def _classifiers_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder = tmp_path_factory.mktemp("classifiers")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(classifier, "cache_folder", lambda: folder)
         yield

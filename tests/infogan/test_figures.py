@@ -117,7 +117,7 @@ def test_traversal_figure_is_labelled(run):
     assert [t.get_text() for t in axes.get_xticklabels()][:3] == ["−2", "−1.5", "−1"]
     assert [t.get_text() for t in axes.get_yticklabels()] == ["noise 1", "noise 2"]
     colours = [t.get_color() for t in axes.get_xticklabels()]
-    assert [colour == figures._FAINT for colour in colours] == [True] * 2 + [False] * 5 + [True] * 2
+    assert [colour == figures.FAINT for colour in colours] == [True] * 2 + [False] * 5 + [True] * 2
     np.testing.assert_array_equal(axes.images[0].get_array(), figures.tile(images, 9)[..., 0])
 
 

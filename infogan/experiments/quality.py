@@ -1,0 +1,177 @@
+"""What information costs in picture quality: InfoGAN beside a regular GAN of the same networks and seeds.
+
+The regular GAN draws the same codes, which nothing makes it use: its categories show what purity is by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infogan import data as data_sets
+from infogan.data import Dataset
+from infogan.errors import InputError
+from infogan.evaluation import classifier, pictures
+from infogan.evaluation.classifier import Classifier, Recipe
+from infogan.evaluation.report import DRAWS
+from infogan.run import Run, load
+from infogan.tables import markdown, number, spread
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+KINDS = {"infogan": "InfoGAN", "gan": "regular GAN"}
+"""The values of the field `objective` that are set side by side."""
+
+FIGURES = {"frechet": "Fréchet distance", "kl": "KL, nats", "missing": "classes missing", "purity": "purity of c1, %"}
+"""What a run is measured by. Less is better, but for `purity`."""
+
+Runs = Mapping[str, Mapping[int, Path]]
+
+
+def measure(runs: Runs, data: str | None = None, recipe: Recipe | None = None, draws: int = DRAWS) -> dict[str, Any]:
+    """The figures of trained runs, `runs[kind][seed]` a folder, as `result.json` holds them.
+
+    Of every run `frechet`, `kl` and `missing` (`pictures.against_real` on `draws` fresh pictures) and `purity`,
+    the mean over the categories of the first categorical code, where there is one. Of every kind their spread
+    over the seeds; `real` the same figures of real training pictures; `cost` the spread of InfoGAN's Fréchet
+    distance minus the GAN's, over the seeds that both have.
+
+    `data` names the real pictures: their test part if they have one; by default those held out of the runs'
+    own. All runs share one data set. Raises `InputError` where it has no labels or there is no run.
+    """
+    from tqdm import tqdm
+
+    folders = [(kind, seed, folder) for kind, seeds in runs.items() for seed, folder in seeds.items()]
+    if not folders:
+        raise InputError("no run is trained to its last update: there is nothing to measure")
+    first = load(folders[0][2])
+    training, shown = _pictures(first, data)
+    assert training.labels is not None and shown.labels is not None
+    reader = classifier.obtain(training.images, training.labels, recipe)
+    found: dict[str, dict[str, Any]] = {kind: {} for kind in runs}
+    real: dict[str, Any] = {}
+    for kind, seed, folder in tqdm(folders, unit=" runs", desc="quality"):
+        found[kind][str(seed)], real = _of_run(load(folder), reader, training, shown, draws)
+    return {
+        "data": shown.name,
+        "split": shown.split,
+        "draws": draws,
+        "reader": {"learnt_from": reader.learnt_from, "accuracy": reader.accuracy(shown.images, shown.labels)},
+        "runs": found,
+        "real": real,
+        "spread": {kind: _spreads(list(seeds.values())) for kind, seeds in found.items()},
+        "cost": _cost(found),
+    }
+
+
+def _pictures(run: Run, data: str | None) -> tuple[Dataset, Dataset]:
+    """What the run was trained on and what its pictures are held against, both with labels."""
+    training = data_sets.load(run.config.data)
+    split = "test" if data is not None and data_sets.has_test(data) else "held_out"
+    shown = data_sets.load(data or run.config.data, split=split)
+    for part in (training, shown):
+        run.pictures(part.images[:1])
+        if part.labels is None:
+            raise InputError(f"{part.name} has no labels: a classifier that measures needs them")
+    return training, shown
+
+
+def _of_run(
+    run: Run, reader: Classifier, training: Dataset, shown: Dataset, draws: int
+) -> tuple[dict[str, float | None], dict[str, float | None]]:
+    """The figures of a run, and those of real pictures."""
+    seen = pictures.against_real(run, reader, training, shown, draws)
+    purities = [
+        float(sum(code["purity"]) / len(code["purity"])) for code in pictures.of_categories(run, reader).values()
+    ]
+    far, shares = seen["frechet"], seen["coverage"]
+    own = {"frechet": far["generated"], "kl": shares["kl"], "missing": shares["classes"] - shares["present"]}
+    real = {
+        "frechet": far["real"],
+        "kl": shares["kl_real"],
+        "missing": None,
+        "purity": None,
+        "pictures": far["pictures"],
+    }
+    return {**own, "purity": purities[0] if purities else None}, real
+
+
+def _spreads(seeds: list[dict[str, Any]]) -> dict[str, Any]:
+    found = {}
+    for name in FIGURES:
+        values = [seed[name] for seed in seeds if seed[name] is not None]
+        if values:
+            found[name] = spread(values, worst=min if name == "purity" else max)
+    return found
+
+
+def _cost(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
+    ours, theirs = (found.get(kind, {}) for kind in KINDS)
+    differences = [ours[seed]["frechet"] - theirs[seed]["frechet"] for seed in ours if seed in theirs]
+    return spread(differences, worst=max) if differences else None
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """`measure`'s figures for people: a row a run, the mean and deviation of each kind, real pictures last."""
+    rows = []
+    for kind, seeds in found["runs"].items():
+        rows += [[f"{KINDS[kind]}, seed {seed}", *_cells(run)] for seed, run in seeds.items()]
+    for kind, figures in found["spread"].items():
+        for key in ("mean", "deviation"):
+            rows.append([f"{KINDS[kind]}, {key}", *_cells({name: figures[name][key] for name in figures})])
+    rows.append(["real training pictures", *_cells(found["real"])])
+    lines = [markdown(["", *FIGURES.values()], rows), "", _basis(found)]
+    if found["cost"] is not None:
+        mean, deviation = (number(found["cost"][key], 2) for key in ("mean", "deviation"))
+        lines.append(f"What information costs: {mean} more in Fréchet distance (deviation over seeds {deviation}).")
+    return "\n".join(lines)
+
+
+def _cells(figures: Mapping[str, float | None]) -> list[str]:
+    purity = figures.get("purity")
+    missing = figures.get("missing")
+    return [
+        number(figures.get("frechet"), 2),
+        number(figures.get("kl"), 4),
+        str(missing) if isinstance(missing, int) else number(missing, 1),
+        number(None if purity is None else 100 * purity, 1),
+    ]
+
+
+def _basis(found: Mapping[str, Any]) -> str:
+    return (
+        f"Fréchet distances on {found['real']['pictures']:,} pictures against as many of {found['data']} "
+        f"({found['split']}), KL and classes on {found['draws']:,}; by a classifier that learnt from "
+        f"{found['reader']['learnt_from']:,} pictures and right on {found['reader']['accuracy']:.2%} of real ones."
+    )
+
+
+def figure(found: Mapping[str, Any]) -> Figure:
+    """Each figure of both kinds, a point a seed, lines between equal seeds; real pictures as a broken line."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from infogan.figures import COLOURS, INK, dress
+
+    page = Figure(figsize=(10.5, 3.4), dpi=150, layout="constrained")
+    FigureCanvasAgg(page)
+    shown = [name for name in FIGURES if name != "missing"]
+    kinds = list(found["runs"])
+    seeds = dict.fromkeys(seed for runs in found["runs"].values() for seed in runs)
+    for axes, name in zip(page.subplots(1, len(shown)), shown, strict=True):
+        scale = 100 if name == "purity" else 1
+        for index, seed in enumerate(seeds):
+            values = [found["runs"][kind].get(seed, {}).get(name) for kind in kinds]
+            heights = [float("nan") if value is None else scale * value for value in values]
+            label = None if index else "a seed"
+            axes.plot(range(len(kinds)), heights, "o-", color=COLOURS[0], lw=0.8, ms=4, label=label)
+        if found["real"][name] is not None:
+            axes.axhline(found["real"][name], color=INK, lw=1.0, ls="--", label="real pictures")
+        axes.set_xticks(range(len(kinds)), [KINDS[kind] for kind in kinds])
+        dress(axes, FIGURES[name], "")
+        axes.set_xlabel("")
+        axes.set_xlim(-0.5, len(kinds) - 0.5)
+        axes.set_ylim(bottom=0)
+    return page
