@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 DEMO_OUT ?= runs/demo
 DEMO_STEPS ?= 1500
 BENCH_OUT ?= runs/bench
+STUDY_OUT ?= build/study
 REF ?= main
 BENCH ?=
 
-.PHONY: demo test check bench bench-peers bench-compare clean help
+.PHONY: demo test check bench bench-peers bench-compare study study-export study-browser clean help
 
 help:
 	@echo "make demo    train InfoGAN on 4,000 real digits (about five minutes) and show what the codes mean"
@@ -16,6 +17,7 @@ help:
 	@echo "make check   style, types, and the direction of imports"
 	@echo "make bench   time every kernel and a whole update; make bench-peers adds PyTorch and JAX"
 	@echo "make bench-compare REF=main  this tree's kernels beside another commit's, in turns"
+	@echo "make study   open the study guide; study-export writes it as HTML and .ipynb, study-browser to run without Python"
 	@echo "make clean   remove the virtual environment and what was built"
 
 $(BIN)/python:
@@ -41,6 +43,10 @@ $(VENV)/.installed-bench: $(VENV)/.installed-test
 
 $(VENV)/.installed-peers: $(VENV)/.installed-bench
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench,peers]'
+	@touch $@
+
+$(VENV)/.installed-study: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[study]'
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -75,6 +81,15 @@ bench-peers: $(VENV)/.installed-peers
 
 bench-compare: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks.commits $(REF) $(BENCH)
+
+study: $(VENV)/.installed-study
+	$(BIN)/marimo edit docs/study
+
+study-export: $(VENV)/.installed-study
+	$(BIN)/python docs/study/export.py $(STUDY_OUT)
+
+study-browser: $(VENV)/.installed-study
+	$(BIN)/python docs/study/browser.py $(STUDY_OUT)/browser
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -156,7 +156,7 @@ def _():
 
 @app.cell
 def _(network, ring):
-    UPDATES, EVERY, BATCH, NOISE = 2500, 100, 128, 4
+    UPDATES, EVERY, BATCH, NOISE = 2000, 100, 128, 4
 
     def noise_of(step, player):
         return mg.tensor(random.stream(0, f"noise of {player}", step).normal(size=(BATCH, NOISE)).astype(np.float32))
@@ -188,8 +188,13 @@ def _(network, ring):
             losses.append((V.item(), loss_g.item()))
         return film, np.array(losses)
 
+    return EVERY, play
+
+
+@app.cell
+def _(play):
     film, losses = play()
-    return EVERY, film, losses
+    return film, losses
 
 
 @app.cell

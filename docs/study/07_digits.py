@@ -96,7 +96,8 @@ def _():
     ## A small run
 
     Real digits: the 4,000 of `mnist-5k`, here at half size ($14 \times 14$, framed to $16 \times 16$) so that a run fits into your
-    attention. The networks are those of the paper with fewer units. It trains now; that is no recording.
+    attention. The networks are those of the paper with fewer units, which take larger steps. It trains
+    now; that is no recording.
     """)
     return
 
@@ -122,11 +123,13 @@ def _():
             "image_size": 16,
             "noise": 16,
             "batch_size": 64,
-            "steps": 400,
-            "generator_dense": 128,
+            "steps": 600,
+            "learning_rate_d": 1e-3,
+            "learning_rate_g": 2e-3,
+            "generator_dense": 256,
             "generator_channels": (48, 24),
             "trunk_channels": (16, 32),
-            "trunk_dense": 128,
+            "trunk_dense": 256,
             "q_dense": 64,
         }
     )
@@ -291,7 +294,7 @@ def _(halved, own):
     categories = own.encode(held_out.images)["c1"].argmax(axis=1)
     table = contingency(categories, held_out.labels, 10)
     accuracy, mapping = hungarian(table)
-    assert accuracy > 0.15, "better than chance, or something is broken"
+    assert accuracy > 0.25, "better than chance, or something is broken"
     _order = np.argsort([10 if m is None else m for m in mapping])
     _figure, _axes = panels(1, 1, 4.6, 4)
     matrix(_axes, table[_order] / 100, "share of each digit", numbers=True, limit=1)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -64,13 +65,16 @@ def self_contained(chapter: str) -> str:
 
 def main(out: Path) -> None:
     """Write a folder for each chapter, and a page that lists them, into `out`."""
+    import uv  # marimo's export reads a notebook's imports with it
+
+    environment = {**os.environ, "UV": uv.find_uv_bin()}
     out.mkdir(parents=True, exist_ok=True)
     links = []
     for chapter in CHAPTERS:
         copy = out / f"{chapter}.py"
         copy.write_text(self_contained(chapter), encoding="utf-8")
         command = [sys.executable, "-m", "marimo", "-q", "-y", "export", "html-wasm", str(copy)]
-        subprocess.run([*command, "-o", str(out / chapter), "--mode", "edit", "-f"], check=True)
+        subprocess.run([*command, "-o", str(out / chapter), "--mode", "edit", "-f"], check=True, env=environment)
         links.append(f'<li><a href="{chapter}/index.html">{chapter}</a></li>')
     page = f"<!doctype html><meta charset=utf-8><title>The study guide</title><ul>{''.join(links)}</ul>"
     (out / "index.html").write_text(page, encoding="utf-8")
