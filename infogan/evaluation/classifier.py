@@ -41,9 +41,9 @@ class Recipe:
     """How long it is trained: `epochs` over the pictures, though never fewer than `least_updates`."""
 
     epochs: float = 6
-    least_updates: int = 600
+    least_updates: int = 400
     batch_size: int = 128
-    learning_rate: float = 3e-3
+    learning_rate: float = 6e-3
 
     def updates(self, count: int) -> int:
         """Updates on `count` pictures."""

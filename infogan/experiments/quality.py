@@ -6,15 +6,14 @@ The regular GAN draws the same codes, which nothing makes it use: its categories
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infogan import data as data_sets
 from infogan.data import Dataset
 from infogan.errors import InputError
 from infogan.evaluation import classifier, pictures
 from infogan.evaluation.classifier import Classifier, Recipe
-from infogan.evaluation.report import DRAWS
+from infogan.evaluation.report import DRAWS, pictures_of
+from infogan.experiments.common import Runs
 from infogan.run import Run, load
 from infogan.tables import markdown, number, spread
 
@@ -26,8 +25,6 @@ KINDS = {"infogan": "InfoGAN", "gan": "regular GAN"}
 
 FIGURES = {"frechet": "Fréchet distance", "kl": "KL, nats", "missing": "classes missing", "purity": "purity of c1, %"}
 """What a run is measured by. Less is better, but for `purity`."""
-
-Runs = Mapping[str, Mapping[int, Path]]
 
 
 def measure(runs: Runs, data: str | None = None, recipe: Recipe | None = None, draws: int = DRAWS) -> dict[str, Any]:
@@ -46,9 +43,9 @@ def measure(runs: Runs, data: str | None = None, recipe: Recipe | None = None, d
     folders = [(kind, seed, folder) for kind, seeds in runs.items() for seed, folder in seeds.items()]
     if not folders:
         raise InputError("no run is trained to its last update: there is nothing to measure")
-    first = load(folders[0][2])
-    training, shown = _pictures(first, data)
-    assert training.labels is not None and shown.labels is not None
+    training, shown = pictures_of(load(folders[0][2]), data)
+    if training.labels is None or shown.labels is None:
+        raise InputError(f"{shown.name} has no labels: the classifier that measures learns from them")
     reader = classifier.obtain(training.images, training.labels, recipe)
     found: dict[str, dict[str, Any]] = {kind: {} for kind in runs}
     real: dict[str, Any] = {}
@@ -64,18 +61,6 @@ def measure(runs: Runs, data: str | None = None, recipe: Recipe | None = None, d
         "spread": {kind: _spreads(list(seeds.values())) for kind, seeds in found.items()},
         "cost": _cost(found),
     }
-
-
-def _pictures(run: Run, data: str | None) -> tuple[Dataset, Dataset]:
-    """What the run was trained on and what its pictures are held against, both with labels."""
-    training = data_sets.load(run.config.data)
-    split = "test" if data is not None and data_sets.has_test(data) else "held_out"
-    shown = data_sets.load(data or run.config.data, split=split)
-    for part in (training, shown):
-        run.pictures(part.images[:1])
-        if part.labels is None:
-            raise InputError(f"{part.name} has no labels: a classifier that measures needs them")
-    return training, shown
 
 
 def _of_run(

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_runs import make_run
+from made_runs import SMALL, make_run
 
+from infogan import cli
 from infogan.errors import InputError
+from infogan.evaluation import classifier
 from infogan.evaluation.classifier import Recipe
 from infogan.experiments import quality
 
@@ -88,3 +90,16 @@ def test_pictures_without_labels_are_an_error(tmp_path):
 def test_no_run_is_an_error():
     with pytest.raises(InputError, match="nothing to measure"):
         quality.measure({"infogan": {}, "gan": {}})
+
+
+def test_the_command_trains_both_measures_and_writes(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(classifier.Recipe, "updates", lambda self, count: 5)
+    fields = [f"--set={name}={str(value).strip('()')}" for name, value in SMALL.items()]
+    arguments = ["experiment", "quality", "--seeds", "3", "--steps", "2", *fields]
+    assert cli.main([*arguments, "--set", "batch_size=8", "--jobs", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "InfoGAN, seed 3" in out and "4 updates in all" in out and "infogan traverse" in out
+    folder = tmp_path / "runs" / "experiments"
+    assert {p.name for p in (folder / "quality").iterdir()} == {"result.json", "table.md", "quality.png"}
+    assert (folder / "gan" / "seed-3" / "config.json").exists()
