@@ -9,7 +9,11 @@ import click
 
 from infogan.commands.data import data
 from infogan.commands.evaluate import evaluate
+from infogan.commands.experiment import experiment
+from infogan.commands.explore import explore
+from infogan.commands.export import export
 from infogan.commands.generate import generate
+from infogan.commands.report import report
 from infogan.commands.sweep import sweep
 from infogan.commands.train import train
 from infogan.commands.traverse import traverse
@@ -31,7 +35,7 @@ def cli() -> None:
     """
 
 
-for command in (train, sweep, evaluate, traverse, generate, data):
+for command in (train, sweep, experiment, evaluate, traverse, generate, explore, data, report, export):
     cli.add_command(command)
 
 

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import accumulate
 from typing import ClassVar, TypeAlias
 
@@ -79,6 +80,10 @@ class Categorical:
         """E log Q(c|x) + H(c) over a batch of plain arrays: nats, at most `entropy`."""
         chosen = (_log_softmax(parameters) * c).sum(axis=1)
         return float(chosen.mean()) + self.entropy
+
+    def readings(self, parameters: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """K·k + k' of every row, k the category drawn and k' the likeliest under Q: (n,) int64."""
+        return self.width * c.argmax(axis=1) + parameters.argmax(axis=1)
 
     def posterior(self, parameters: np.ndarray) -> np.ndarray:
         """Q(c|x) as probabilities: (n, K) float64, rows sum to 1."""
@@ -170,6 +175,11 @@ class Uniform(_Continuous):
         return math.log(self.high - self.low)
 
     @property
+    def deviation(self) -> float:
+        """√Var c = (high − low)/√12, the error of a Q that reads nothing."""
+        return (self.high - self.low) / math.sqrt(12)
+
+    @property
     def spec(self) -> str:
         """The text that describes this variable."""
         return "uniform" if (self.low, self.high) == (-1, 1) else f"uniform:{self.low!r}:{self.high!r}"
@@ -202,6 +212,11 @@ class Normal(_Continuous):
     def entropy(self) -> float:
         """H(c) = ½ log 2πe std²: a differential entropy, no ceiling."""
         return 0.5 * (LOG_2PI + 1) + math.log(self.std)
+
+    @property
+    def deviation(self) -> float:
+        """√Var c = std, the error of a Q that reads nothing."""
+        return self.std
 
     @property
     def spec(self) -> str:
@@ -273,6 +288,19 @@ class Code:
     def __repr__(self) -> str:
         return f"Code({self.spec!r})"
 
+    def _repr_html_(self) -> str:
+        return self.table()
+
+    def table(self, notes: Mapping[str, str] | None = None) -> str:
+        """The variables as an HTML table, with a note on each by name."""
+        rows = [
+            f'<tr><th scope="row">{name}</th><td>{v.spec}</td><td>{_range(columns)}</td>'
+            f"<td>{v.entropy:.3f}</td><td>{escape((notes or {}).get(name, ''))}</td></tr>"
+            for name, v, columns in zip(self.names, self.variables, self.columns, strict=True)
+        ]
+        head = "".join(f'<th scope="col">{title}</th>' for title in ("code", "kind", "columns", "H(c), nats", ""))
+        return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
     def index(self, name: str) -> int:
         """The place of the variable called `name`. Raises `InputError` for a name that is not there."""
         if name not in self.names:
@@ -317,6 +345,14 @@ class Code:
             if not isinstance(v, Categorical)
         ]
 
+    def readings(self, parameters: np.ndarray, c: np.ndarray) -> list[np.ndarray]:
+        """What was drawn and what Q read of each categorical variable over a batch of arrays: (n,) int64 each."""
+        return [
+            v.readings(parameters[:, o], c[:, s])
+            for v, o, s in zip(self.variables, self.outputs, self.columns, strict=True)
+            if isinstance(v, Categorical)
+        ]
+
     def posterior(self, parameters: np.ndarray) -> dict[str, np.ndarray]:
         """What Q says of each variable by name: probabilities (n, K), or mean and deviation (n, 2)."""
         return {
@@ -328,6 +364,11 @@ class Code:
 def _slices(widths: list[int]) -> list[slice]:
     ends = list(accumulate(widths))
     return [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
+
+
+def _range(columns: slice) -> str:
+    last = columns.stop - 1
+    return str(last) if columns.start == last else f"{columns.start} to {last}"
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

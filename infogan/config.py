@@ -28,7 +28,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    preset: str = Field("auto", description="networks: mnist (28×28 grey), or auto, the same for any size")
+    preset: str = Field("auto", description="auto (any size), mnist (28×28 grey), or mnist-robust (c1 reads digits)")
     data: str = Field("mnist-5k", description="mnist-5k, a folder of IDX files, or an .npz with images")
     image_size: int = Field(28, ge=8, le=512, multiple_of=4, description="height and width of a picture")
     channels: Literal[1, 3] = Field(1, description="1 grey, 3 colour")
@@ -135,6 +135,14 @@ STRUCTURE = ("image_size", "channels")
 PRESETS: dict[str, dict[str, Any]] = {
     "auto": {},
     "mnist": {"image_size": 28, "channels": 1},
+    "mnist-robust": {
+        "image_size": 28,
+        "channels": 1,
+        "head_start": 400,
+        "invariance": 1.0,
+        "invariance_batch": 256,
+        "steps": 2500,
+    },
 }
 """What each preset sets; all else is the default."""
 

@@ -99,13 +99,8 @@ def traversal(run: Run, code: str | None = None) -> list[Path]:
 
 def traversal_figure(run: Run, name: str) -> Figure:
     """What `traversal` writes for the code `name`."""
-    images, rows = traversed(run, name)
-    return _traversal_figure(images, name, run.code[name], sweep_values(run.code[name]), rows)
-
-
-def traversed(run: Run, name: str) -> tuple[np.ndarray, list[str]]:
-    """The pictures of a traversal of the code `name`, (N, C, H, W) row by row, and what each row holds still."""
-    values = sweep_values(run.code[name])
+    variable = run.code[name]
+    values = sweep_values(variable)
     z, c = run.latents(ROWS, "traverse")
     rows = [f"noise {i + 1}" for i in range(ROWS)]
     other = first_categorical(run.code)
@@ -115,7 +110,8 @@ def traversed(run: Run, name: str) -> tuple[np.ndarray, list[str]]:
         rows = [f"{row}, {other} = {k}" for row, k in zip(rows, categories, strict=True)]
     columns = len(values)
     moved = run.fix(c.repeat(columns, axis=0), name, np.tile(values, ROWS))
-    return run.G(z.repeat(columns, axis=0), moved), rows
+    images = run.G(z.repeat(columns, axis=0), moved)
+    return _traversal_figure(images, name, variable, values, rows)
 
 
 def sweep_values(variable: Variable) -> np.ndarray:

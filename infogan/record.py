@@ -3,7 +3,9 @@
 `step`; `images` (real pictures seen); `seconds` (since the start of the run, interruptions left out);
 `step_ms` (median of those updates); `loss_d` = −V(D, G), `loss_g` = −E log D(G), `info_loss` = −λ L_I as
 trained; by code, in nats and with H(c) included: `bound` (σ fitted), `bound_trained` (σ of the objective),
-`entropy`; `L_I`, the sum of `bound_trained`; `residual`, √E(c − μ)² of continuous codes; where that term is
+`entropy`; `L_I`, the sum of `bound_trained`; `residual`, √E(c − μ)² of continuous codes; `spread`,
+deviation of a pixel over the pictures of a batch; `confused`, by categorical code the two categories that Q tells
+apart worst and how often it takes one for the other; `notices`, what `watch` says of a collapse; where that term is
 on, `invariance`, the information between two readings of categorical codes in moved real pictures.
 """
 
@@ -17,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from infogan import watch
 from infogan.codes import Code
 from infogan.update import Measured
 from minigrad import serialize
@@ -26,11 +29,17 @@ FIGURES = "figures"
 """The folder of a run's pictures."""
 
 
+def grid_path(run_dir: Path, step: int) -> Path:
+    """Where the grid of samples after update `step` lies."""
+    return run_dir / FIGURES / f"samples-{step:08d}.png"
+
+
 def line(
     code: Code, measured: list[Measured], *, step: int, images: int, seconds: float, step_ms: float
 ) -> dict[str, Any]:
     """The object for the updates `measured`, the last of which was update `step`."""
     rows = [asdict(m) for m in measured]
+    read = [row.pop("readings") for row in rows]
     mean = {key: np.mean([row[key] for row in rows], axis=0).tolist() for key in rows[0]}
     continuous = [name for name, v in zip(code.names, code, strict=True) if not v.discrete]
     found = {
@@ -46,6 +55,8 @@ def line(
         "L_I": float(np.sum(mean["bound_trained"])),
         "info_loss": mean["info_loss"],
         "residual": dict(zip(continuous, mean["residual"], strict=True)),
+        "spread": mean["spread"],
+        "confused": watch.confused(code, read),
     }
     if mean["invariance"]:
         categorical = [name for name in code.names if name not in continuous]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,14 @@ BATCH = 500
 """Pictures through a network at once: bounds the memory, changes no result."""
 
 
-def load(folder: str | Path, step: int | None = None) -> Run:
+def load(folder: str | Path, step: int | None = None, weights: str | Path | None = None) -> Run:
     """Open the run in `folder` with its newest whole checkpoint, or as it was after `step` updates.
 
     `step` is a milestone of the run or one of its last checkpoints. Raises `InputError`, in one line, where
     the folder holds no run, no checkpoint or none of that step (the line lists those kept), or other networks.
+
+    `weights` is a safetensors file whose tensors, under the names of `state_dict()`, take the place of the
+    checkpoint's: what `infogan export --format torch` wrote and PyTorch may have trained further.
     """
     folder = Path(folder)
     settings, _ = config.read(folder)
@@ -41,6 +45,11 @@ def load(folder: str | Path, step: int | None = None) -> Run:
         nets.load_state_dict(checkpoint.part("networks"))
     except ValueError as error:
         raise InputError(f"{checkpoint.path} does not fit {folder / config.FILE}: {error}") from None
+    if weights is not None:
+        try:
+            nets.load_state_dict(mg.load(weights))
+        except (ValueError, OSError) as error:
+            raise InputError(f"weights {weights} do not fit {folder / config.FILE}: {error}") from None
     return Run(folder, settings, nets.eval(), checkpoint.step)
 
 
@@ -50,6 +59,15 @@ class Run:
     def __init__(self, folder: Path, config: Config, networks: networks.Networks, step: int) -> None:
         self.folder, self.config, self.networks, self.step = folder, config, networks, step
         self.code: Code = config.code
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, updates={self.step}, codes={self.code.spec!r})"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: where the run is, how far it is, and its code with the bounds last measured."""
+        bounds = self.metrics[-1]["bound"] if self.metrics else {}
+        notes = {name: f"bound {bound:.3f} nats" for name, bound in bounds.items()}
+        return f"<p>{escape(repr(self))}</p>{self.code.table(notes)}"
 
     def G(self, z: np.ndarray, c: np.ndarray) -> np.ndarray:
         """Pictures (N, C, H, W) float32 in (0, 1) from noise (N, noise) and code rows (N, code.width)."""

@@ -174,7 +174,7 @@ def _environment(trainer: Trainer, kernel_file: str | None) -> dict[str, Any]:
     """Where the run is made and on what data: noted, never read back."""
     data = trainer.data
     return {
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **versions()},
         "platform": platform.platform(),
         "device": trainer.device,
         "threads": kernels.get_num_threads(),
@@ -194,7 +194,8 @@ def _fingerprint(path: Path) -> dict[str, str]:
     return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The version of each library that has a part in a run, of those that are installed."""
     found = {}
     for library in LIBRARIES:
         try:

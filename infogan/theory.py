@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -255,7 +255,7 @@ class Line(Toy):
             reach = _REACH * (self.variable.std - step)
             return _even(centre - reach, centre + reach, step)
         half = (self.variable.high - self.variable.low) / 2
-        nodes, weights = np.polynomial.legendre.leggauss(max(32, math.ceil(16 * half / self.deviation)))
+        nodes, weights = _legendre(max(32, math.ceil(16 * half / self.deviation)))
         return self.variable.low + half * (1 + nodes), half * weights
 
 
@@ -264,6 +264,11 @@ def _even(low: float, high: float, deviation: float) -> tuple[np.ndarray, np.nda
     low, high = low - _REACH * deviation, high + _REACH * deviation
     nodes, step = np.linspace(low, high, math.ceil((high - low) / deviation * _PER_DEVIATION) + 1, retstep=True)
     return nodes, np.full(len(nodes), step)
+
+
+@lru_cache
+def _legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(n)
 
 
 def _log_normal(x: np.ndarray, mean: np.ndarray, deviation: float) -> np.ndarray:

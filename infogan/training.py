@@ -29,8 +29,10 @@ from infogan.config import Config
 from infogan.data import Dataset
 from infogan.draws import Order, draw_noise
 from infogan.errors import Diverged, InputError, Interrupted
+from infogan.events import Events
 from infogan.moved import moved
 from infogan.update import Measured, Moved, Noise, NotFinite, Optimisers, update
+from infogan.watch import Watch
 from kernels.device import is_array, to_host
 from minigrad import optim, random
 
@@ -185,16 +187,26 @@ class Trainer:
         return mg.tensor(array, device=self.device)
 
 
-def train(trainer: Trainer, run_dir: Path, *, say: Callable[[str], None] = print, progress: bool = True) -> None:
+def train(
+    trainer: Trainer,
+    run_dir: Path,
+    *,
+    say: Callable[[str], None] = print,
+    progress: bool = True,
+    events: Events | None = None,
+) -> None:
     """Advance to the last update, with lines, sample grids and checkpoints in `run_dir`.
 
+    `events` are told of every line and every grid.
     Raises `Diverged` where a number is not finite and `Interrupted` after Ctrl-C, with a checkpoint written.
+    A collapse (`watch`) is told to `say`, and stands as `notices` in the line of its update.
     """
     config = trainer.config
     if config.head_start and trainer.head_start is None:
         _take_head_start(trainer, run_dir, say, progress)
     started, before = time.perf_counter(), trainer.seconds
     times: list[float] = []
+    watch = Watch(config, record.read(run_dir))
     with _stop_on_ctrl_c() as stop, _bar(config, trainer.step) if progress else nullcontext() as bar:
         while trainer.step < config.steps:
             begun = time.perf_counter()
@@ -207,14 +219,21 @@ def train(trainer: Trainer, run_dir: Path, *, say: Callable[[str], None] = print
             times.append(now - begun)
             trainer.seconds = before + now - started
             if _due(config.log_every, trainer):
-                row = _log(trainer, run_dir, statistics.median(times) * 1000)
+                row = _log(trainer, run_dir, statistics.median(times) * 1000, watch)
                 times.clear()
+                if events:
+                    events.line(row)
                 if bar:
                     bar.set_postfix_str(_short(row), refresh=False)
+                with bar.external_write_mode() if bar else nullcontext():
+                    for notice in row["notices"]:
+                        say(f"update {trainer.step:,}: {notice}")
             if bar:
                 bar.update()
             if _due(config.sample_every, trainer):
-                _draw_samples(trainer, run_dir)
+                grid = _draw_samples(trainer, run_dir)
+                if events:
+                    events.picture(grid, trainer.step)
             if trainer.step in config.milestones:  # before the checkpoint: what that has passed is kept
                 keep(trainer, run_dir)
             if _due(config.checkpoint_every, trainer) or stop.is_set():
@@ -289,7 +308,7 @@ def _due(every: int, trainer: Trainer) -> bool:
     return trainer.step % every == 0 or trainer.step == trainer.config.steps
 
 
-def _log(trainer: Trainer, run_dir: Path, step_ms: float) -> dict[str, Any]:
+def _log(trainer: Trainer, run_dir: Path, step_ms: float, watch: Watch) -> dict[str, Any]:
     row = record.line(
         trainer.code,
         trainer.pending,
@@ -298,17 +317,18 @@ def _log(trainer: Trainer, run_dir: Path, step_ms: float) -> dict[str, Any]:
         seconds=trainer.seconds,
         step_ms=step_ms,
     )
+    row["notices"] = watch.see(row)
     record.append(run_dir, row)
     trainer.pending.clear()
     return row
 
 
-def _draw_samples(trainer: Trainer, run_dir: Path) -> None:
+def _draw_samples(trainer: Trainer, run_dir: Path) -> Path:
     from infogan import figures
 
     images, columns = trainer.samples()
     (run_dir / record.FIGURES).mkdir(exist_ok=True)
-    figures.sample_grid(images, run_dir / record.FIGURES / f"samples-{trainer.step:08d}.png", columns=columns)
+    return figures.sample_grid(images, record.grid_path(run_dir, trainer.step), columns=columns)
 
 
 def _diverged(run_dir: Path, step: int, what: str) -> Diverged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -41,8 +42,10 @@ class Measured:
     """What one update measured, in nats; the information terms on G's batch, which Q has not learnt from.
 
     `loss_d` is −V(D, G) and `loss_g` −E log D(G), both without the information term, which is `info_loss` =
-    −λ L_I as it entered G's loss. A tuple has an entry a variable, but `residual` (√E(c − μ)²) only one a
-    continuous variable, and `invariance` one a categorical variable or none where that term is off.
+    −λ L_I as it entered G's loss. `spread` is how far G's pictures differ: the deviation of a pixel over the
+    batch, mean over the pixels. A tuple has an entry a variable, but `residual` (√E(c − μ)²) only one a
+    continuous variable, `readings` (K·k + k' of every draw, the category drawn and the one Q read) one a
+    categorical variable, and `invariance` one a categorical variable or none where that term is off.
     """
 
     loss_d: float
@@ -51,6 +54,8 @@ class Measured:
     bound: tuple[float, ...]
     bound_trained: tuple[float, ...]
     residual: tuple[float, ...]
+    readings: tuple[tuple[int, ...], ...]
+    spread: float
     invariance: tuple[float, ...] = ()
 
 
@@ -94,15 +99,16 @@ def _discriminator_step(
 ) -> tuple[float, tuple[float, ...]]:
     """−V(D, G), and what the invariance term measured.
 
-    Real, generated and moved pictures pass the trunk apart: the statistics of their batches must not mix. All
-    of them count in the running ones, those of Q's head included: it is to read real pictures afterwards.
+    Real, generated and moved pictures pass the trunk apart: the statistics of their batches must not mix. Where
+    there are moved ones, they alone count in the running statistics: Q is to read real pictures by these.
     """
     with mg.no_grad():
         fake = networks.generate(*noise)
-    logits_real = networks.D(real)
-    features = networks.trunk(fake)
-    V = objective.value(logits_real, networks.judge(features))
-    reading = networks.Q_head(features if informed else features.detach())
+    with nullcontext() if moved is None else frozen_statistics(networks.trunk, networks.Q_head):
+        logits_real = networks.D(real)
+        features = networks.trunk(fake)
+        V = objective.value(logits_real, networks.judge(features))
+        reading = networks.Q_head(features if informed else features.detach())
     terms = objective.information(code, reading, noise.c)
     information = objective.weighted(terms, weights)
     alike = [] if moved is None else objective.invariance(code, networks.Q(moved.images))
@@ -131,7 +137,8 @@ def _generator_step(
         module.requires_grad_(False)
     try:
         with frozen_statistics(*still):
-            features = networks.trunk(networks.generate(*noise))
+            pictures = networks.generate(*noise)
+            features = networks.trunk(pictures)
             adversarial = objective.adversarial_loss(networks.judge(features))
             reading = networks.Q_head(features)
             terms = objective.information(code, reading, noise.c)
@@ -152,6 +159,8 @@ def _generator_step(
         bound=tuple(code.bound(parameters, c)),
         bound_trained=tuple(term.item() for term in terms),
         residual=tuple(code.residual(parameters, c)),
+        readings=tuple(tuple(read.tolist()) for read in code.readings(parameters, c)),
+        spread=float(to_host(pictures.data.std(axis=0).mean())),
     )
 
 

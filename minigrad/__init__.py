@@ -56,8 +56,8 @@ from minigrad.transforms import hessian, jacobian, jvp, vjp
 
 __all__ = [
     "AnomalyError", "DeviceError", "GradientError", "Tensor", "arange", "check_vjp", "detect_anomaly",
-    "draw_graph", "enable_grad", "eye", "from_dlpack", "full", "grad", "gradcheck", "gradgradcheck", "hessian", "is_available",
-    "is_grad_enabled", "jacobian", "jvp", "linspace", "load", "manual_seed", "nn", "no_grad",
+    "draw_graph", "enable_grad", "eye", "from_dlpack", "full", "grad", "gradcheck", "gradgradcheck", "hessian",
+    "is_available", "is_grad_enabled", "jacobian", "jvp", "linspace", "load", "manual_seed", "nn", "no_grad",
     "once_differentiable", "ones", "ones_like", "optim", "override_vjp", "primitive", "profile", "rand",
     "randint", "randn", "random", "result_type", "save", "tensor", "vjp", "zeros", "zeros_like", *_functions,
 ]  # fmt: skip

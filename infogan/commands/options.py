@@ -19,7 +19,11 @@ def of_run(command: Command) -> Command:
     """The fields of a run that have an option of their own, and --set for all others."""
     return _all(
         command,
-        click.option("--preset", help="Networks: mnist (28×28 grey, the paper's) or auto, the same for any size."),
+        click.option(
+            "--preset",
+            help="mnist: the paper's networks, 28×28 grey; mnist-robust: so trained that c1 reads digits; "
+            "auto: the same networks for any size.",
+        ),
         click.option("--data", help="mnist-5k [default], a folder of IDX files, or an .npz with images."),
         click.option("--steps", type=int, help="Updates: each a step of D and Q, then one of G.  [default: 5000]"),
         click.option("--batch-size", type=int, help="Pictures in a batch.  [default: 128]"),

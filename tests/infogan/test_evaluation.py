@@ -294,8 +294,8 @@ def test_meaning_of_codes_that_draw_what_they_say(run, monkeypatch):
     monkeypatch.setattr(report, "SWEEP_NOISES", 10)
     held = infogan.data.load("mnist-5k", split="held_out")
     assert held.labels is not None
-    codes: dict[str, Any] = {"c1": {"classes": [1, *[8] * 9]}, "c2": {}, "c3": {}}
-    report._measure_meaning(run, held, held.labels, codes)
+    ones = report.drawn_as_one(run, {"c1": {"classes": [1, *[8] * 9]}})
+    codes = report.meanings(run, held, ones)
     assert codes["c2"]["property"] == "slant" and codes["c3"]["property"] in ("width", "stroke")
     assert codes["c2"]["slant"]["rho"] > 0.999 and codes["c3"]["width"]["rho"] > 0.999
     spread = meaning.within_class_deviation(moments.slant(held.images[:, 0]), held.labels)
@@ -303,6 +303,13 @@ def test_meaning_of_codes_that_draw_what_they_say(run, monkeypatch):
     assert codes["c2"]["slant"]["sweeps"] == 100 and codes["c2"]["cross"] < 0.1
     assert codes["c3"]["width"]["sweeps"] == 90 and codes["c3"]["width"]["left_out"] == [0]
     assert codes["c3"]["slant"]["effect"] < 0.1
+    words = report.in_words({"codes": {"c3": {**found_of_continuous(), **codes["c3"], "property": "width"}}})
+    assert "stands for width" in words and "without categories 0, drawn as 1" in words
+
+
+def found_of_continuous() -> dict[str, Any]:
+    """What the words of a continuous code need besides its meaning."""
+    return {"kind": "uniform", "bound": 0.1, "bound_trained": -0.3, "entropy": 0.7, "residual": 0.5, "limit": -0.2}
 
 
 def test_sweeps_hold_all_else_still(run, monkeypatch):

@@ -100,6 +100,19 @@ def test_running_statistics_of_the_trunk_mix_real_and_generated_and_q_sees_gener
     assert (trunk.num_batches_tracked.item(), q.num_batches_tracked.item()) == (2, 1)
 
 
+def test_running_statistics_are_those_of_moved_pictures_alone_where_there_are_any():
+    bench, images = Bench(), np.random.default_rng(3).uniform(0, 1, (12, 1, 8, 8))
+    nets = bench.nets
+    with mg.no_grad(), nn.utils.frozen_statistics(nets):
+        before_norm = nets.trunk[1](nets.trunk[0](mg.Tensor(images))).numpy()
+        reading = nets.Q_head[0](nets.trunk(mg.Tensor(images))).numpy()
+    bench.update(moved=Moved(mg.Tensor(images), 1.0))
+    trunk, q = nets.trunk[2], nets.Q_head[1]
+    np.testing.assert_allclose(trunk.running_mean.numpy(), 0.1 * before_norm.mean(axis=(0, 2, 3)), atol=1e-12)
+    np.testing.assert_allclose(q.running_mean.numpy(), 0.1 * reading.mean(axis=0), atol=1e-12)
+    assert (trunk.num_batches_tracked.item(), q.num_batches_tracked.item()) == (1, 1)
+
+
 def test_real_and_generated_pictures_do_not_share_batch_statistics():
     """Each generated picture is judged as if no real one existed: other real pictures, same readings of Q."""
     benches = [Bench(), Bench()]

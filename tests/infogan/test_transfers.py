@@ -30,6 +30,7 @@ OUT = [
     (),  # G: the loss, for the same check
     (BATCH, READING), (BATCH, C),  # what Q reads and the code it should read, for the bounds
     (), (), (), (), (),  # G's losses, and L_I of each of the three variables
+    (),  # how far G's pictures differ
 ]  # fmt: skip
 """Everything an update measures."""
 

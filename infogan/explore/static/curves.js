@@ -2,9 +2,10 @@
 
 import { make, number } from "./ask.js";
 
-const WIDE = 760, TALL = 240, LEFT = 48, RIGHT = 132, TOP = 12, BOTTOM = 30;
+const TALL = 240, LEFT = 48, RIGHT = 132, TOP = 12, BOTTOM = 30, GAP = 24;
 const DASHES = ["", "8 4", "2 3", "10 3 2 3"];
 
+// Two drawings side by side where `place` has the room, each as wide as it is shown, so that letters keep their size.
 export function showCurves(place, found, codes) {
   if (!found.step.length) {
     place.replaceChildren(make("p", { class: "hint" }, "metrics.jsonl has no lines yet."));
@@ -12,36 +13,41 @@ export function showCurves(place, found, codes) {
   }
   const limits = codes.filter((code) => code.entropy).map((code) => [`H(${code.name})`, code.entropy]);
   const unique = limits.filter(([, value], i) => limits.findIndex((other) => other[1] === value) === i);
+  const room = place.clientWidth, wide = room < 900 ? room : (room - GAP) / 2;
   place.replaceChildren(
-    chart("Information between each code and the pictures, from below", found.step, Object.entries(found.bounds), unique),
-    chart("Losses of the game", found.step, [["D", found.losses.loss_d], ["G", found.losses.loss_g]], []),
+    make("div", { class: "charts" },
+      chart("Information between each code and the pictures, from below", wide, found.step, Object.entries(found.bounds), unique),
+      chart("Losses of the game", wide, found.step, [["D", found.losses.loss_d], ["G", found.losses.loss_g]], [])),
     numbers(found),
   );
 }
 
-function chart(title, steps, curves, limits) {
+function chart(title, wide, steps, curves, limits) {
+  const end = wide - RIGHT;
   const values = [...curves.flatMap(([, line]) => line.filter((v) => v !== null)), ...limits.map(([, v]) => v)];
   const low = Math.min(0, ...values), high = Math.max(...values, low + 1e-9), last = steps.at(-1);
-  const x = (step) => LEFT + ((WIDE - LEFT - RIGHT) * step) / last;
+  const x = (step) => LEFT + ((end - LEFT) * step) / last;
   const y = (value) => TOP + ((TALL - TOP - BOTTOM) * (high - value)) / (high - low);
-  const drawing = svg("svg", { viewBox: `0 0 ${WIDE} ${TALL}`, class: "chart", role: "img", "aria-label": inWords(title, curves, limits, last) });
+  const drawing = svg("svg", { viewBox: `0 0 ${wide} ${TALL}`, class: "chart", role: "img", "aria-label": inWords(title, curves, limits, last) });
   for (const value of ticks(low, high)) {
-    drawing.append(svg("line", { class: "rule", x1: LEFT, x2: WIDE - RIGHT, y1: y(value), y2: y(value) }));
+    drawing.append(svg("line", { class: "rule", x1: LEFT, x2: end, y1: y(value), y2: y(value) }));
     drawing.append(text(LEFT - 8, y(value) + 4, number(value, 1), { "text-anchor": "end" }));
   }
   for (const step of [0, last]) drawing.append(text(x(step), TALL - 8, step.toLocaleString("en"), { "text-anchor": "middle" }));
-  drawing.append(text((LEFT + WIDE - RIGHT) / 2, TALL - 8, "updates", { "text-anchor": "middle" }), text(4, TOP + 2, "nats", {}));
-  for (const [, value] of limits) drawing.append(svg("line", { class: "limit", x1: LEFT, x2: WIDE - RIGHT, y1: y(value), y2: y(value) }));
+  drawing.append(text((LEFT + end) / 2, TALL - 8, "updates", { "text-anchor": "middle" }), text(4, TOP + 2, "nats", {}));
+  for (const [, value] of limits) drawing.append(svg("line", { class: "limit", x1: LEFT, x2: end, y1: y(value), y2: y(value) }));
   curves.forEach(([, line], i) => {
     const points = line.map((v, j) => (v === null ? "" : `${x(steps[j]).toFixed(1)},${y(v).toFixed(1)}`)).filter(Boolean).join(" ");
     drawing.append(svg("polyline", { class: `curve c${i % 4}`, points, "stroke-dasharray": DASHES[i % 4] }));
   });
-  drawing.append(...names(curves, limits, y));
-  return make("figure", {}, make("figcaption", {}, title), drawing);
+  drawing.append(...names(curves, limits, y, end));
+  const figure = make("figure", {}, make("figcaption", {}, title), drawing);
+  figure.style.width = `${wide}px`;
+  return figure;
 }
 
 // The names at the right ends of the curves, moved apart where they would touch, with the curve's own dash before.
-function names(curves, limits, y) {
+function names(curves, limits, y, right) {
   const ends = curves.map(([name, line], i) => ({ name, value: line.findLast((v) => v !== null), curve: i }));
   ends.push(...limits.map(([name, value]) => ({ name, value })));
   const shown = ends.filter((end) => end.value !== undefined).slice(0, 12).sort((a, b) => b.value - a.value);
@@ -52,8 +58,8 @@ function names(curves, limits, y) {
     const look = curve === undefined ? { class: "limit" } : { class: `curve c${curve % 4}`, "stroke-dasharray": DASHES[curve % 4] };
     const at = y - over;
     return [
-      svg("line", { ...look, x1: WIDE - RIGHT + 6, x2: WIDE - RIGHT + 30, y1: at, y2: at }),
-      text(WIDE - RIGHT + 36, at + 4, `${name} ${number(value)}`, { class: curve === undefined ? "name" : `name c${curve % 4}` }),
+      svg("line", { ...look, x1: right + 6, x2: right + 30, y1: at, y2: at }),
+      text(right + 36, at + 4, `${name} ${number(value)}`, { class: curve === undefined ? "name" : `name c${curve % 4}` }),
     ];
   });
 }

@@ -9,7 +9,7 @@ import { inWords, likeliest, showReading } from "./reading.js";
 
 const $ = (id) => document.getElementById(id);
 const state = { codes: {}, noise: { seed: 0, towards: 1, mix: 0 } };
-let about, setters, grid, sheet, ownReading, gridOf = "";
+let about, setters, grid, sheet, ownReading, trained, gridOf = "";
 
 const picture = newest(async () => {
   const asked = structuredClone(state);
@@ -47,7 +47,10 @@ const own = newest(async () => {
   showOwn(await ask(`api/read?centre=${+$("centre").checked}&invert=${+$("invert").checked}`, await sheet.file()));
 });
 
-const curves = newest(async () => showCurves($("curves"), await ask("api/curves"), about.codes));
+const curves = newest(async () => {
+  trained = await ask("api/curves");
+  showCurves($("curves"), trained, about.codes);
+});
 
 function changed() {
   grid?.mark(state.codes);
@@ -176,6 +179,11 @@ const start = newest(async () => {
   wireGrid();
   wireOwn();
   $("refresh").addEventListener("click", curves);
+  let room = 0;
+  new ResizeObserver(() => {
+    if (trained && $("curves").clientWidth !== room) showCurves($("curves"), trained, about.codes);
+    room = $("curves").clientWidth;
+  }).observe($("curves"));
   await picture();
   pictures();
   curves();

@@ -1,0 +1,26 @@
+"""`infogan experiment`."""
+
+from __future__ import annotations
+
+import click
+
+from infogan.commands.experiment_bound import bound
+from infogan.commands.experiment_classifier import classifier
+from infogan.commands.experiment_codes import codes
+from infogan.commands.experiment_quality import quality
+
+
+@click.group()
+def experiment() -> None:
+    """The paper's claims, measured: each ends in numbers, a table and figures.
+
+    Runs are shared and kept: the same command once more goes on where it stopped. Results are result.json,
+    table.md and pictures in the folder --out.
+
+    \b
+    Example: infogan experiment bound
+    """
+
+
+for command in (classifier, codes, quality, bound):
+    experiment.add_command(command)

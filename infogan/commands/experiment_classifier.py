@@ -1,0 +1,56 @@
+"""`infogan experiment classifier`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from infogan.commands import options
+
+
+@click.command()
+@click.option("--seeds", type=options.Seeds(), default="0-4", show_default=True, help="Which: 0-4, or 0,2,7.")
+@click.option("--data", default="mnist-5k", show_default=True, help="Labelled digits to train on and measure with.")
+@click.option("--split", type=click.Choice(["test", "held-out"]), help="The part that is measured: held-out to choose "
+              "settings.  [default: test, held-out where the data have none]")  # fmt: skip
+@click.option("--ablation", is_flag=True, help="Also mnist-robust with one change taken back at a time.")
+@click.option("--steps", type=click.IntRange(1), default=5000, show_default=True, help="Updates of the paper's runs.")
+@click.option("--robust-steps", type=click.IntRange(1), help="Updates of the others' game.  [default: the preset's]")
+@click.option("--runs", type=click.Path(path_type=Path, file_okay=False), default="runs/experiments",
+              show_default=True, help="Folder of the runs, shared with other experiments.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="runs/experiments/classifier",
+              show_default=True, help="Folder of result.json, table.md and classifier.png.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1), help="Runs trained at once.  [default: as many as there are cores]")
+@options.of_fields
+def classifier(
+    split: str | None, ablation: bool, robust_steps: int | None, fields: tuple[str, ...], **given: Any
+) -> None:
+    """c1 as a classifier of digits: its error over seeds, in the paper's setting and in mnist-robust.
+
+    Trains every row for every seed, in RUNS; finished runs are left alone and begun ones gone on with. Labels
+    serve to measure only: c1's categories are matched to classes one-to-one (the headline) and by majority,
+    under running and re-estimated batch statistics. Choose settings with --split held-out, on seeds that are
+    not reported. Ten runs take hours.
+
+    \b
+    Examples:
+      infogan experiment classifier --data mnist --seeds 0-4 --ablation
+      infogan experiment classifier --seeds 0 --steps 300 --robust-steps 200 --out runs/quick
+    """
+    from infogan import data as data_sets
+    from infogan.experiments import classifier as classifiers
+    from infogan.experiments import common
+
+    plan = common.Plan("classifier", fields=options.settings({}, fields), **given)
+    part = data_sets.check_split((split or ("test" if data_sets.has_test(plan.data) else "held_out")).replace("-", "_"))
+    settings = classifiers.rows(plan, robust_steps=robust_steps, ablation=ablation)
+    classifiers.check(plan, list(settings.values()), part)
+    trained = classifiers.train(plan, settings)
+    found = classifiers.measure(trained, plan.data, part)
+    table = classifiers.table(found)
+    written = common.publish(plan, found, table, {"classifier": classifiers.figure(found)})
+    click.echo(f"{table}\n\n{common.below(plan, found)}")
+    click.echo(f"in {plan.out}: {', '.join(path.name for path in written)}")
+    click.echo(f"next: infogan traverse {trained[classifiers.ROBUST][plan.seeds[0]]}, what each category draws")
