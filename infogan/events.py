@@ -70,7 +70,5 @@ class Events:
 
 def _scalars(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for key, value in row.items():
-        if isinstance(value, Mapping):
-            yield from ((f"{key}/{name}", number) for name, number in value.items())
-        elif isinstance(value, (int, float)) and key != "step":
-            yield key, value
+        named = {f"{key}/{name}": one for name, one in value.items()} if isinstance(value, Mapping) else {key: value}
+        yield from ((name, one) for name, one in named.items() if isinstance(one, (int, float)) and name != "step")
