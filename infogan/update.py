@@ -111,9 +111,11 @@ def _discriminator_step(
         reading = networks.Q_head(features if informed else features.detach())
     terms = objective.information(code, reading, noise.c)
     information = objective.weighted(terms, weights)
-    alike = [] if moved is None else objective.invariance(code, networks.Q(moved.images))
-    for term in alike:
-        information = information + moved.weight * term
+    alike: list[mg.Tensor] = []
+    if moved is not None:
+        alike = objective.invariance(code, networks.Q(moved.images))
+        for term in alike:
+            information = information + moved.weight * term
     loss = objective.discriminator_loss(V, information)
     _finite(loss, "the loss of D and Q")
     optimiser.zero_grad()

@@ -63,11 +63,11 @@ class Watch:
 
     def see(self, row: Row) -> list[str]:
         """What is to be said after `row`, the newest one: often nothing."""
-        step = row["step"]
+        step: int = row["step"]
         self._rows = [*(r for r in self._rows if r["step"] > step - WINDOW), row]
         found = collapses(self.config, self._rows)
         said = [text for kind, text in found.items() if step - self._seen.get(kind, -WINDOW) > WINDOW]
-        self._seen.update(dict.fromkeys(found, step))
+        self._seen.update((kind, step) for kind in found)
         return said
 
 

@@ -51,7 +51,7 @@ def _check_digits(shown: Dataset) -> None:
 def measure(runs: Mapping[int, Path], data: str | None = None, recipe: Recipe | None = None) -> dict[str, Any]:
     """What the codes of trained runs mean, `runs[seed]` a folder, as `result.json` holds it.
 
-    Of every seed each continuous code's `slant`, `width`, `stroke`, `property` and `cross`
+    Under `runs`, of every seed, each continuous code's `slant`, `width`, `stroke`, `property` and `cross`
     (`evaluation.report.meanings`), the categories `drawn_as_one`, left out of width, and under `roles` which
     code stands for slant and which for width or stroke. `mean`: of each role the spread of `rho`, `effect` and
     `cross` over the `seeds` that have it. `goal`: whether every seed fills both roles and their means are good
@@ -130,7 +130,7 @@ def table(found: Mapping[str, Any]) -> str:
         for name, code in of_seed["codes"].items():
             rows.append([f"seed {seed}, {name}", *_cells(code)])
     for role, figures in found["mean"].items():
-        seeds = f"{figures['seeds']} of {len(found['seeds'])} seeds"
+        seeds = f"{figures['seeds']} of {len(found['runs'])} seeds"
         means = [number(figures[key]["mean"], 2) if key in figures else "–" for key in (*LEAST, "cross")]
         rows.append([f"mean, {seeds}", role, *means, *("" for _ in PROPERTIES)])
     rows.append(["goal", "one code each", "≥ 0.90", "≥ 1.00", "≤ 0.30", *("" for _ in PROPERTIES)])

@@ -40,7 +40,7 @@ def _opened(content: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own, softer limit on pixels, and oddities of metadata
-            picture = Image.open(io.BytesIO(content), formats=FORMATS)
+            picture: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
             _check_size(*picture.size)
             picture.load()
             picture = ImageOps.exif_transpose(picture)

@@ -188,8 +188,8 @@ def _confusion(run: Run) -> Confusion:
     read = run.encode(shown.images)[name].argmax(axis=1)
     counts = clustering.contingency(read, shown.labels, run.code[name].width)
     _, mapping = clustering.hungarian(counts)
-    last = counts.shape[1]
-    order = sorted(range(len(counts)), key=lambda k: last if mapping[k] is None else mapping[k])
+    places = [counts.shape[1] if place is None else place for place in mapping]  # what is left over comes last
+    order = sorted(range(len(counts)), key=places.__getitem__)
     return Confusion(name, counts, order, f"{shown.name}, {shown.split}")
 
 

@@ -84,7 +84,8 @@ def render(runs: Sequence[Facts]) -> str:
 
 def settings(runs: Sequence[Facts]) -> tuple[list[Line], list[Line]]:
     """The settings that are not the default, or not the same in all runs, and the others."""
-    changed, others = [], []
+    changed: list[Line] = []
+    others: list[Line] = []
     for name, described in Config.model_fields.items():
         values = [getattr(facts.config, name) for facts in runs]
         default = getattr(runs[0].defaults, name)

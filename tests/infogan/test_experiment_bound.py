@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from infogan import cli, theory
+from infogan.errors import InfoganError
 from infogan.experiments import bound
 
 
@@ -73,12 +74,18 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name, wrong, check", MISTAKES.values(), ids=MISTAKES)
-def test_a_false_figure_fails_the_command(tmp_path, monkeypatch, capsys, name, wrong, check):
+def test_a_false_figure_is_an_error_that_names_it(monkeypatch, name, wrong, check):
     monkeypatch.setattr(theory, name, wrong)
+    with pytest.raises(InfoganError, match="checks failed") as error:
+        bound.demand(bound.measure(draws=1000, updates=1))
+    assert check in error.value.message
+
+
+def test_a_false_figure_fails_the_command_with_everything_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(theory, "lemma_right", theory.lemma_misprinted)
     assert cli.main(["experiment", "bound", "--updates", "1", "--draws", "1000", "--out", str(tmp_path)]) == 1
-    error = capsys.readouterr().err
-    assert "checks failed" in error and check in error
-    assert not json.loads((tmp_path / "result.json").read_text())["checks"] == []
+    assert "lemma: difference of its sides" in capsys.readouterr().err
+    assert not all(holds(json.loads((tmp_path / "result.json").read_text())).values())
 
 
 def test_the_misprint_drawn_in_place_of_the_lemma_fails_too(monkeypatch):

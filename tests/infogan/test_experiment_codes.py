@@ -13,10 +13,11 @@ from made_runs import SMALL, make_run
 
 from infogan import cli
 from infogan.errors import InputError
-from infogan.evaluation import classifier, report
+from infogan.evaluation import classifier, pictures, report
 from infogan.evaluation.classifier import Recipe
-from infogan.experiments import codes
+from infogan.experiments import codes, common
 from infogan.run import Run
+from infogan.workers import trained
 
 RECIPE = Recipe(epochs=0, least_updates=5, batch_size=64)
 
@@ -56,6 +57,8 @@ def measure(run: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     def measured(seeds: Seeds) -> dict[str, Any]:
         given = iter(seeds)
+        monkeypatch.setattr(codes, "drawn_as_one", lambda *_: [])
+        monkeypatch.setattr(pictures, "of_categories", lambda *_: {})
         monkeypatch.setattr(codes, "meanings", lambda *_: next(given))
         return codes.measure(dict.fromkeys(range(len(seeds)), run), recipe=RECIPE)
 
@@ -120,6 +123,13 @@ def test_one_continuous_code_is_measured_without_a_goal(measure):
     assert "mean, 5 of 5 seeds" in codes.table(found) and "mean, 0 of 5 seeds" in codes.table(found)
 
 
+def one_after_another(runs: dict[Path, Any], *, jobs: int | None) -> dict[Path, None]:
+    """`workers.train_all` without the seconds that each new process takes."""
+    for folder, settings in runs.items():
+        trained(settings, folder, progress=False, say=lambda line: None)
+    return dict.fromkeys(runs)
+
+
 def arguments(*more: str) -> list[str]:
     fields = [f"--set={name}={str(value).strip('()')}" for name, value in SMALL.items()]
     return ["experiment", "codes", "--steps", "2", *fields, "--set", "batch_size=8", "--jobs", "1", *more]
@@ -128,6 +138,7 @@ def arguments(*more: str) -> list[str]:
 def test_the_command_trains_measures_and_writes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(classifier.Recipe, "updates", lambda self, count: 5)
+    monkeypatch.setattr(common, "train_all", one_after_another)
     assert cli.main(arguments("--seeds", "3,5")) == 0
     out = capsys.readouterr().out
     for part in ("seed 3, c2", "seed 5, c3", "6 updates in all", "left out of width", "infogan traverse"):
