@@ -56,11 +56,17 @@ class Plan:
 
     def settings(self, kind: str, seed: int) -> dict[str, Any]:
         """The fields of one run."""
-        own = {"data": self.data, "steps": self.steps, "objective": kind, "seed": seed}
+        own = {
+            "data": self.data,
+            "steps": self.steps,
+            "objective": kind,
+            "seed": seed,
+            "milestones": milestones(self.steps),
+        }
         taken = [name for name in self.fields if name in own]
         if taken:
             raise InputError(f"--set {taken[0]}: the experiment sets this itself")
-        return {"milestones": milestones(self.steps), **self.fields, **own}
+        return {**self.fields, **own}
 
 
 def milestones(steps: int) -> tuple[int, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,41 +42,35 @@ Curve = dict[str, Bounds]
 """Each code's bound, by update (as text, as JSON has it)."""
 
 
-def measure(
-    plan: Plan,
-    runs: Runs,
-    *,
-    draws: int = DRAWS,
-    span: int = SPAN,
-    most: int = MOST,
-) -> dict[str, Any]:
+def measure(plan: Plan, runs: Runs) -> dict[str, Any]:
     """The result of the experiment on trained `runs` of both kinds; written as far as it is after every piece.
 
-    `curves[kind][seed][update]` is each code's bound on `draws` fresh pictures in evaluation mode, in nats, H(c)
+    `curves[kind][seed][update]` is each code's bound on `DRAWS` fresh pictures in evaluation mode, in nats, H(c)
     included and σ fitted, of the Q trained along. `readers[seed][update]` is what a Q of its own reads in the
     regular GAN (`read`). `passes[seed]` tells when InfoGAN's bound of c1 passes its goal and whether it stays.
+    What an interrupted experiment has found is not measured again.
     """
     from tqdm import tqdm
 
+    how = {"draws": DRAWS, "reader": {"rise": RISE, "span": SPAN, "most": MOST}}
     before = common.begun(plan)
-    if before.get("draws") != draws or before.get("span") != span or before.get("most") != most:
+    if any(before.get(key) != value for key, value in how.items()):
         before = {}
-    found: dict[str, Any] = {"draws": draws, "span": span, "most": most, "rise": RISE}
-    found |= {"curves": {kind: {} for kind in runs}, "readers": {}}
+    found: dict[str, Any] = {**how, "curves": {kind: {} for kind in runs}, "readers": {}}
     pieces = [(kind, seed, step) for kind in runs for seed in runs[kind] for step in common.milestones(plan.steps)]
     readings = [(seed, step) for seed in runs["gan"] for step in common.fifths(plan.steps)]
     with tqdm(total=len(pieces) + len(readings), unit=" readings", dynamic_ncols=True) as bar:
         for kind, seed, step in pieces:
             done = _piece(before, "curves", kind, str(seed), str(step))
             curve = found["curves"][kind].setdefault(str(seed), {})
-            curve[str(step)] = done or _bounds(load(runs[kind][seed], step), draws)
+            curve[str(step)] = done or _bounds(load(runs[kind][seed], step))
             bar.update()
             if done is None:
                 common.write(plan, found)
         for seed, step in readings:
             done = _piece(before, "readers", str(seed), str(step))
             tell = lambda told, seed=seed, step=step: bar.set_postfix_str(f"seed {seed} at {step:,}: {told}")
-            reader = done or read(load(runs["gan"][seed], step), draws, span, most, tell)
+            reader = done or read(load(runs["gan"][seed], step), tell)
             found["readers"].setdefault(str(seed), {})[str(step)] = reader
             bar.update()
             if done is None:
@@ -93,22 +86,16 @@ def _piece(before: Mapping[str, Any], *keys: str) -> Any:
     return here
 
 
-def _bounds(run: Run, draws: int) -> Bounds:
-    return {name: code["bound"] for name, code in bounds(run, draws).items()}
+def _bounds(run: Run) -> Bounds:
+    return {name: code["bound"] for name, code in bounds(run, DRAWS).items()}
 
 
-def read(
-    run: Run,
-    draws: int = DRAWS,
-    span: int = SPAN,
-    most: int = MOST,
-    tell: Callable[[str], None] = lambda told: None,
-) -> dict[str, Any]:
+def read(run: Run, tell: Callable[[str], None] = lambda told: None) -> dict[str, Any]:
     """Train the trunk and Q's head of `run` to read its frozen generator, and say how much they can.
 
-    Maximises λ L_I(G, Q) over Q alone on fresh batches, by the Adam of the run's D and Q. Every `span` updates
-    its bounds are measured on `draws` pictures it never trains on, in evaluation mode; it ends when none has risen
-    by `RISE` nats over its best before, or after `most` updates. Gives `start` (bounds before the first update,
+    Maximises λ L_I(G, Q) over Q alone on fresh batches, by the Adam of the run's D and Q. Every `SPAN` updates
+    its bounds are measured on `DRAWS` pictures it never trains on, in evaluation mode; it ends when none has risen
+    by `RISE` nats over its best before, or after `MOST` updates. Gives `start` (bounds before the first update,
     those of the Q trained along), `bound` (of each code the highest measured, which favours the regular GAN),
     `updates`, and `settled`: whether it ended by itself.
     """
@@ -116,14 +103,14 @@ def read(
     reader = [networks.trunk, networks.Q_head]
     parameters = [p for part in reader for p in part.parameters()]
     optimiser = optim.Adam(parameters, config.learning_rate_d, (config.beta1, config.beta2))
-    z, c = run.latents(draws, "evaluate")
+    z, c = run.latents(DRAWS, "evaluate")
     images = run.G(z, c)
     start = best = dict(zip(code.names, code.bound(run.Q(images), c), strict=True))
     updates, settled = 0, False
-    while updates < most and not settled:
+    while updates < MOST and not settled:
         for part in reader:
             part.train()
-        for _ in range(min(span, most - updates)):
+        for _ in range(min(SPAN, MOST - updates)):
             updates += 1
             _learn(run, optimiser, updates)
         networks.eval()
@@ -242,20 +229,3 @@ def _logarithm(nats: float) -> str:
     """`"ln 10 = "` where `nats` is the logarithm of a whole number."""
     whole = round(math.exp(nats))
     return f"ln {whole} = " if math.isclose(math.log(whole), nats, rel_tol=1e-9) else ""
-
-
-def panels(runs: Runs) -> Figure:
-    """The paper's figure of four panels, from the first seed of each kind."""
-    from infogan.experiments.panels import four_panels
-
-    ours, theirs = (load(next(iter(runs[kind].values()))) for kind in ("infogan", "gan"))
-    return four_panels(ours, theirs)
-
-
-def run(plan: Plan) -> tuple[dict[str, Any], list[Path]]:
-    """The whole experiment: its result, and the files written."""
-    common.begun(plan)
-    runs = common.train(plan, ("infogan", "gan"))
-    found = measure(plan, runs)
-    figures = {"mutual-information": figure(found), "panels": panels(runs)}
-    return found, common.publish(plan, found, table(found), figures)
