@@ -17,6 +17,7 @@ from small_runs import arguments, write_pictures
 from witnesses import witness
 
 from infogan import cli
+from infogan.events import Events
 
 
 def events(run_dir: Path) -> Iterator[Any]:
@@ -97,6 +98,14 @@ def test_a_run_begun_without_events_has_them_all_once_it_is_asked(run_dir):
     assert not (run_dir / "tensorboard").exists()
     assert train(run_dir, "--resume", "--log", "tensorboard", steps=12) == 0
     agree(run_dir)
+
+
+def test_only_numbers_are_scalars(run_dir):
+    run_dir.mkdir()
+    row = {"step": 3, "seconds": 1.5, "confused": {"c1": [1, 4, 0.25]}, "bound": {"c1": 2.0}, "notices": ["a collapse"]}
+    with Events(run_dir, 0) as told:
+        told.line(row)
+    assert scalars(run_dir) == {"seconds": [(3, 1.5)], "bound/c1": [(3, 2.0)]}
 
 
 def test_without_the_library_nothing_is_begun(run_dir, monkeypatch, capsys):
