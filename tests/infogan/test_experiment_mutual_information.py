@@ -14,7 +14,6 @@ import small_runs
 import minigrad as mg
 from infogan import cli, networks
 from infogan.errors import InputError
-from infogan.evaluation import report
 from infogan.experiments import common
 from infogan.experiments import mutual_information as information
 from infogan.experiments.common import Plan
@@ -64,9 +63,9 @@ def test_the_experiment_from_the_command(plan, tmp_path, capsys):
     assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in NAMES if name.endswith("png"))
     found = json.loads((out / "result.json").read_text())
     for kind in ("infogan", "gan"):
-        assert {seed: list(curve) for seed, curve in found["curves"][kind].items()} == dict.fromkeys(
-            "01", ["2", "4", "6", "8", "10"]
-        )
+        assert {seed: list(curve) for seed, curve in found["curves"][kind].items()} == {
+            key: ["2", "4", "6", "8", "10"] for key in "01"
+        }
     readers = [reader for seed in found["readers"].values() for reader in seed.values()]
     assert len(readers) == 10
     for reader in readers:
