@@ -266,7 +266,7 @@ def dress(axes: Axes, title: str, unit: str) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     handles, _ = axes.get_legend_handles_labels()
-    if len(handles) <= 12:  # more than a dozen lines: the names would cover the curves
+    if 0 < len(handles) <= 12:  # more than a dozen lines: the names would cover the curves
         axes.legend(fontsize=8, edgecolor="none", framealpha=0.8, loc="best")
 
 
