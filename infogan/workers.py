@@ -112,6 +112,8 @@ def train_all(
     reasons: dict[Path, str | None] = dict.fromkeys(runs)
     if todo:
         crew = _Crew(runs, replace(backend, threads=threads), jobs)
+        if threading.current_thread() is threading.main_thread():  # a shell starts jobs of the background deaf to it
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         reasons |= crew.work(todo, steps, progress)
     return reasons
 

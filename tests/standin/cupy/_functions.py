@@ -64,7 +64,7 @@ class _Capsule:
         return 1, 0
 
 
-def from_dlpack(array: Any) -> ndarray:
+def from_dlpack(array: Any, *, device: Any = None, copy: Any = None) -> ndarray:
     if array.__dlpack_device__()[0] != 2:
         raise TypeError("CPU arrays cannot be directly imported to CuPy. Use `cupy.array(numpy.from_dlpack(input))`.")
     return wrap(np.from_dlpack(_Capsule(array)))
