@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,19 +10,11 @@ from infogan.commands import options
 
 
 @click.command()
-@click.option("--seeds", type=options.Seeds(), default="0-4", show_default=True, help="Which: 0-4, or 0,2,7.")
-@click.option("--data", default="mnist-5k", show_default=True, help="Labelled digits to train on and measure with.")
+@options.of_experiment("classifier", steps="Updates of the paper's runs.")
+@click.option("--robust-steps", type=click.IntRange(1), help="Updates of the others' game.  [default: the preset's]")
+@click.option("--ablation", is_flag=True, help="Also mnist-robust with one change taken back at a time.")
 @click.option("--split", type=click.Choice(["test", "held-out"]), help="The part that is measured: held-out to choose "
               "settings.  [default: test, held-out where the data have none]")  # fmt: skip
-@click.option("--ablation", is_flag=True, help="Also mnist-robust with one change taken back at a time.")
-@click.option("--steps", type=click.IntRange(1), default=5000, show_default=True, help="Updates of the paper's runs.")
-@click.option("--robust-steps", type=click.IntRange(1), help="Updates of the others' game.  [default: the preset's]")
-@click.option("--runs", type=click.Path(path_type=Path, file_okay=False), default="runs/experiments",
-              show_default=True, help="Folder of the runs, shared with other experiments.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="runs/experiments/classifier",
-              show_default=True, help="Folder of result.json, table.md and classifier.png.")  # fmt: skip
-@click.option("--jobs", type=click.IntRange(1), help="Runs trained at once.  [default: as many as there are cores]")
-@options.of_fields
 def classifier(
     split: str | None, ablation: bool, robust_steps: int | None, fields: tuple[str, ...], **given: Any
 ) -> None:

@@ -10,15 +10,7 @@ from infogan.commands import options
 
 
 @click.command("mutual-information")
-@click.option("--seeds", type=options.Seeds(), default="0-4", show_default=True, help="Which: 0-4, or 0,2,7.")
-@click.option("--data", default="mnist-5k", show_default=True, help="What the runs are trained on.")
-@click.option("--steps", type=click.IntRange(1), default=5000, show_default=True, help="Updates of each run.")
-@click.option("--runs", type=click.Path(path_type=Path, file_okay=False), default="runs/experiments",
-              show_default=True, help="Folder of the runs, shared with other experiments.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="runs/experiments/mutual-information",
-              show_default=True, help="Folder of result.json, table.md and the figures.")  # fmt: skip
-@click.option("--jobs", type=click.IntRange(1), help="Runs trained at once.  [default: as many as there are cores]")
-@options.of_fields
+@options.of_experiment("mutual-information", data="What the runs are trained on.", pictures="the figures")
 def mutual_information(
     seeds: list[int], data: str, steps: int, runs: Path, out: Path, jobs: int | None, fields: tuple[str, ...]
 ) -> None:

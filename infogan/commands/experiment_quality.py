@@ -10,15 +10,7 @@ from infogan.commands import options
 
 
 @click.command()
-@click.option("--seeds", type=options.Seeds(), default="0-4", show_default=True, help="Which: 0-4, or 0,2,7.")
-@click.option("--data", default="mnist-5k", show_default=True, help="Labelled digits to train on and measure with.")
-@click.option("--steps", type=click.IntRange(1), default=5000, show_default=True, help="Updates of each run.")
-@click.option("--runs", type=click.Path(path_type=Path, file_okay=False), default="runs/experiments",
-              show_default=True, help="Folder of the runs, shared with other experiments.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="runs/experiments/quality",
-              show_default=True, help="Folder of result.json, table.md and quality.png.")  # fmt: skip
-@click.option("--jobs", type=click.IntRange(1), help="Runs trained at once.  [default: as many as there are cores]")
-@options.of_fields
+@options.of_experiment("quality")
 def quality(
     seeds: list[int], data: str, steps: int, runs: Path, out: Path, jobs: int | None, fields: tuple[str, ...]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +14,26 @@ from infogan.errors import InputError
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 MOST_SEEDS = 1000
+
+
+class Seeds(click.ParamType):
+    """`0-4` or `0,2,7`, or both: a list of seeds in order, each once."""
+
+    name = "seeds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        """The seeds that `value` names."""
+        if isinstance(value, list):
+            return value
+        found: list[int] = []
+        for part in value.split(","):
+            entry = re.fullmatch(r"\s*(\d{1,18})\s*(?:-\s*(\d{1,18})\s*)?", part)
+            first = int(entry[1]) if entry else 0
+            last = int(entry[2] or entry[1]) if entry else -1
+            if not first <= last < first + MOST_SEEDS:
+                self.fail(f"{value!r}: write 0-4, or 0,2,7 (at most {MOST_SEEDS} seeds)", param, ctx)
+            found += range(first, last + 1)
+        return sorted(set(found))
 
 
 def of_run(command: Command) -> Command:
@@ -57,6 +78,36 @@ of_fields = click.option(
     "--set", "fields", multiple=True, metavar="FIELD=VALUE", help="Any other field; may be repeated."
 )
 
+of_seeds = click.option("--seeds", type=Seeds(), default="0-4", show_default=True, help="Which: 0-4, or 0,2,7.")
+
+
+def of_experiment(
+    name: str,
+    *,
+    data: str = "Labelled digits to train on and measure with.",
+    steps: str = "Updates of each run.",
+    pictures: str | None = None,
+) -> Callable[[Command], Command]:
+    """What an experiment on trained runs is told: the fields of its `common.Plan`.
+
+    `data` and `steps` are the help of those options; `pictures` what lies beside result.json and table.md,
+    NAME.png if not given.
+    """
+    folder = click.Path(path_type=Path, file_okay=False)
+    files = f"Folder of result.json, table.md and {pictures or f'{name}.png'}."
+    return lambda command: _all(
+        command,
+        of_seeds,
+        click.option("--data", default="mnist-5k", show_default=True, help=data),
+        click.option("--steps", type=click.IntRange(1), default=5000, show_default=True, help=steps),
+        click.option("--runs", type=folder, default="runs/experiments", show_default=True,
+                     help="Folder of the runs, shared with other experiments."),
+        click.option("--out", type=folder, default=f"runs/experiments/{name}", show_default=True, help=files),
+        click.option("--jobs", type=click.IntRange(1), help="Runs trained at once.  "
+                     "[default: as many as there are cores]"),
+        of_fields,
+    )  # fmt: skip
+
 
 def _all(command: Command, *options: Callable[[Command], Command]) -> Command:
     for option in reversed(options):  # the last applied is the first in the help
@@ -75,23 +126,3 @@ def settings(given: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
             raise InputError(f"{field} is given twice: say it once")
         found[field] = value
     return found
-
-
-class Seeds(click.ParamType):
-    """`0-4` or `0,2,7`, or both: a list of seeds in order, each once."""
-
-    name = "seeds"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
-        """The seeds that `value` names."""
-        if isinstance(value, list):
-            return value
-        found: list[int] = []
-        for part in value.split(","):
-            entry = re.fullmatch(r"\s*(\d{1,18})\s*(?:-\s*(\d{1,18})\s*)?", part)
-            first = int(entry[1]) if entry else 0
-            last = int(entry[2] or entry[1]) if entry else -1
-            if not first <= last < first + MOST_SEEDS:
-                self.fail(f"{value!r}: write 0-4, or 0,2,7 (at most {MOST_SEEDS} seeds)", param, ctx)
-            found += range(first, last + 1)
-        return sorted(set(found))

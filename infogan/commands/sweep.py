@@ -13,7 +13,7 @@ from infogan.errors import InputError
 
 
 @click.command()
-@click.option("--seeds", type=options.Seeds(), default="0-4", show_default=True, help="Which: 0-4, or 0,2,7.")
+@options.of_seeds
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs, each in seed-K.  [default: in runs/]")
 @click.option("--jobs", type=int, help="Runs trained at once.  [default: as many as there are cores]")
 @click.option("--threads", type=int, help="Threads of each.  [default: the cores, shared among the jobs]")
