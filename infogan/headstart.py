@@ -22,6 +22,7 @@ from infogan.draws import Order
 from infogan.errors import Interrupted
 from infogan.moved import moved
 from infogan.networks import Networks, mnist
+from infogan.progress import bar
 from infogan.update import NotFinite
 from minigrad import nn, optim, random
 from minigrad.nn import functional as F
@@ -40,10 +41,8 @@ def take(
 
     Raises `Interrupted` where `stop` is set on the way, and `NotFinite`.
     """
-    from tqdm import tqdm
-
     start = HeadStart(config, networks, images, device)
-    for step in tqdm(range(1, config.head_start + 1), "head start", unit=" updates", disable=not progress):
+    for step in bar(range(1, config.head_start + 1), desc="head start", disable=not progress):
         start.advance(step)
         if stop.is_set():
             raise Interrupted("stopped in the head start, of which nothing is kept: --resume begins it again")

@@ -31,6 +31,8 @@ from infogan.draws import Order, draw_noise
 from infogan.errors import Diverged, InputError, Interrupted
 from infogan.events import Events
 from infogan.moved import moved
+from infogan.progress import bar as progress_bar
+from infogan.progress import duration
 from infogan.update import Measured, Moved, Noise, NotFinite, Optimisers, update
 from infogan.watch import Watch
 from kernels.device import is_array, to_host
@@ -207,7 +209,8 @@ def train(
     started, before = time.perf_counter(), trainer.seconds
     times: list[float] = []
     watch = Watch(config, record.read(run_dir))
-    with _stop_on_ctrl_c() as stop, _bar(config, trainer.step) if progress else nullcontext() as bar:
+    shown = progress_bar(total=config.steps, initial=trainer.step) if progress else nullcontext()
+    with _stop_on_ctrl_c() as stop, shown as bar:
         while trainer.step < config.steps:
             begun = time.perf_counter()
             try:
@@ -264,7 +267,7 @@ def summary(trainer: Trainer, run_dir: Path) -> str:
 
     curves = figures.curves(run_dir)
     last = record.read(run_dir)[-1]
-    took = f"{_duration(trainer.seconds)}, last ones {last['step_ms']:.0f} ms each"
+    took = f"{duration(trainer.seconds)}, last ones {last['step_ms']:.0f} ms each"
     lines = [f"done: {trainer.step:,} updates in {took}"]
     for name, variable in zip(trainer.code.names, trainer.code, strict=True):
         lines.append(f"  {name}  bound {last['bound'][name]:.3f} nats {_note(name, variable, last)}")
@@ -344,24 +347,9 @@ def _measured(values: Mapping[str, Any]) -> Measured:
     return Measured(**found)
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
 def _short(row: Mapping[str, Any]) -> str:
     bounds = " ".join(f"{name} {bound:.2f}" for name, bound in list(row["bound"].items())[:6])
     return f"D {row['loss_d']:.2f} G {row['loss_g']:.2f} bound {bounds}"
-
-
-def _bar(config: Config, done: int) -> Any:
-    import sys
-
-    from tqdm import tqdm
-
-    interval = 0.5 if sys.stderr.isatty() else 30.0
-    return tqdm(total=config.steps, initial=done, unit=" updates", mininterval=interval, dynamic_ncols=True)
 
 
 @contextmanager

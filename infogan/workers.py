@@ -10,7 +10,6 @@ import json
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ import kernels
 from infogan import checkpoints, data, record, start, training
 from infogan.config import Config
 from infogan.errors import InfoganError, InputError, Interrupted
+from infogan.progress import bar as progress_bar
 
 POLL = 0.5
 """Seconds between two looks at how far the runs are."""
@@ -161,7 +161,7 @@ class _Crew:
     def work(self, todo: Sequence[Path], steps: Mapping[Path, int], progress: bool) -> dict[Path, str | None]:
         """Train every run of `todo`; why each failed."""
         waiting, reasons = list(todo), {}
-        with _bar(sum(steps.values()), progress) as bar:
+        with progress_bar(total=sum(steps.values()), disable=not progress) as bar:
             try:
                 while waiting or self.members:
                     while waiting and len(self.members) < self.jobs:
@@ -251,10 +251,3 @@ def _last_step(folder: Path) -> int:
             return json.loads(file.read().rpartition(b"\n")[0].rpartition(b"\n")[2])["step"]
     except (OSError, ValueError, KeyError, TypeError):
         return 0
-
-
-def _bar(total: int, progress: bool) -> Any:
-    from tqdm import tqdm
-
-    interval = 0.5 if sys.stderr.isatty() else 30.0
-    return tqdm(total=total, unit=" updates", mininterval=interval, dynamic_ncols=True, disable=not progress)

@@ -23,6 +23,7 @@ from infogan import checkpoints
 from infogan.draws import Order
 from infogan.errors import InputError
 from infogan.moved import moved
+from infogan.progress import bar
 from minigrad import nn, optim, random
 from minigrad.nn import functional as F
 from minigrad.nn import init
@@ -136,14 +137,11 @@ def _build(shape: tuple[int, ...], classes: int) -> nn.Sequential:
 
 def _train(network: nn.Sequential, images: np.ndarray, targets: np.ndarray, recipe: Recipe) -> None:
     """Adam under a cosine, on slightly moved pictures: a few thousand stand for many more."""
-    from tqdm import trange
-
     updates = recipe.updates(len(images))
     optimiser = optim.Adam(network.parameters(), recipe.learning_rate)
     rate = optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
     order = Order(0, len(images), recipe.batch_size)
-    interval = 0.5 if sys.stderr.isatty() else 30.0
-    for update in trange(1, updates + 1, desc="classifier", unit=" updates", mininterval=interval, dynamic_ncols=True):
+    for update in bar(range(1, updates + 1), desc="classifier"):
         chosen = order.batch(update)
         x = moved(images[chosen], random.stream(0, "movements of the classifier", update))
         loss = F.cross_entropy(network(mg.Tensor(x)), mg.Tensor(targets[chosen]))

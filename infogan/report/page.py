@@ -10,6 +10,7 @@ from typing import Any
 
 from infogan.config import Config
 from infogan.errors import InputError
+from infogan.progress import duration
 from infogan.report.facts import STAGES, Facts, gather
 from minigrad import serialize
 
@@ -99,7 +100,7 @@ def key_figures(facts: Facts) -> Iterator[tuple[str, str]]:
     """The few numbers that a reader wants first, each with what it is."""
     yield f"{facts.run.step:,}", "updates"
     if "seconds" in facts.last:
-        yield _duration(facts.last["seconds"]), f"of training, {facts.last['step_ms']:.0f} ms an update at the end"
+        yield duration(facts.last["seconds"]), f"of training, {facts.last['step_ms']:.0f} ms an update at the end"
     for name, code in (facts.measured or {"codes": {}})["codes"].items():
         if "accuracy_hungarian" in code:
             yield _percent(1 - code["accuracy_hungarian"]), f"error of {name}, matched one-to-one to the labels"
@@ -183,9 +184,3 @@ def _number(value: float) -> str:
 
 def _percent(share: float) -> str:
     return f"{share:.1%}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
