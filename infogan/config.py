@@ -170,7 +170,7 @@ def make(settings: Mapping[str, Any]) -> Config:
 def write(config: Config, environment: Mapping[str, Any], path: Path) -> None:
     """Write all fields, and where the run is made under `"environment"`, as JSON to `path`."""
     content = {**config.model_dump(mode="json"), ENVIRONMENT: dict(environment)}
-    serialize.write_atomically(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+    serialize.write_json(path, content)
 
 
 def read(run_dir: str | Path) -> tuple[Config, dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +80,7 @@ def result(settings: Mapping[str, Any], outcomes: Sequence[Outcome]) -> dict[str
 
 def write(content: Mapping[str, Any], out: Path) -> Path:
     """Write `result`'s content to `out/sweep.json`."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    serialize.write_atomically(out / FILE, (text + "\n").encode())
+    serialize.write_json(out / FILE, content)
     return out / FILE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,6 +70,17 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
         beside.unlink(missing_ok=True)
         raise
     _flush_folder(place.parent)
+
+
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """Replace the file `path` by `content` as JSON that people can read, or leave it as it was.
+
+    Raises:
+        OSError: as `write_atomically`.
+        ValueError: a number is not finite.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, (text + "\n").encode())
 
 
 def _flush_folder(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -72,9 +71,8 @@ def evaluate(run: Run, data: str | None = None, recipe: Recipe | None = None) ->
                 codes[name] |= found
             for name, found in meanings(run, shown, drawn_as_one(run, codes)).items():
                 codes[name] |= found
-    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
     try:
-        serialize.write_atomically(run.folder / FILE, (text + "\n").encode())
+        serialize.write_json(run.folder / FILE, result)
     except OSError as error:
         raise InputError(f"{run.folder / FILE}: cannot be written ({error.strerror or error})") from None
     return result

@@ -152,8 +152,7 @@ def write(plan: Plan, found: Mapping[str, Any]) -> Path:
 
 def _write_result(out: Path, content: Mapping[str, Any]) -> Path:
     out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    serialize.write_atomically(out / RESULT, (text + "\n").encode())
+    serialize.write_json(out / RESULT, content)
     return out / RESULT
 
 
