@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,18 @@ _CELL = 0.52
 INK, FAINT = "#1a1a1a", "#8c8c8c"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Told apart by any eye."""
+
+
+def page(wide: float, tall: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
+    """An empty figure of so many inches, with a canvas of its own."""
+    figure = Figure(figsize=(wide, tall), dpi=150, layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def bytes_of(images: np.ndarray) -> np.ndarray:
+    """Pictures (N, C, H, W) in [0, 1] as bytes (N, H, W, C)."""
+    return np.rint(255 * np.clip(images.transpose(0, 2, 3, 1), 0, 1)).astype(np.uint8)
 
 
 def tile(images: np.ndarray, columns: int, background: float = 1.0) -> np.ndarray:
@@ -64,7 +77,7 @@ def write_images(images: np.ndarray, out: str | Path) -> list[Path]:
             serialize.write_atomically(out, buffer.getvalue())
             return [out]
         out.mkdir(parents=True, exist_ok=True)
-        pixels = np.rint(255 * np.clip(images.transpose(0, 2, 3, 1), 0, 1)).astype(np.uint8)
+        pixels = bytes_of(images)
         paths = [out / f"{number:05d}.png" for number in range(len(images))]
         for picture, path in zip(pixels, paths, strict=True):
             _write_picture(picture, path)
@@ -99,19 +112,27 @@ def traversal(run: Run, code: str | None = None) -> list[Path]:
 
 def traversal_figure(run: Run, name: str) -> Figure:
     """What `traversal` writes for the code `name`."""
-    variable = run.code[name]
-    values = sweep_values(variable)
-    z, c = run.latents(ROWS, "traverse")
-    rows = [f"noise {i + 1}" for i in range(ROWS)]
+    variable, values = run.code[name], sweep_values(run.code[name])
+    images, held = swept(run, name, values, ROWS, "traverse")
+    rows = [f"noise {i + 1}{also}" for i, also in enumerate(held)]
+    return _traversal_figure(images, name, variable, values, rows)
+
+
+def swept(run: Run, name: str, values: np.ndarray, rows: int, purpose: str) -> tuple[np.ndarray, list[str]]:
+    """Pictures of the code `name` at `values`, row by row: (rows · values, C, H, W); and what else a row holds.
+
+    A row is a noise. Rows also go through the first categorical code, if that is not the one that moves.
+    """
+    z, c = run.latents(rows, purpose)
+    held = [""] * rows
     other = first_categorical(run.code)
     if other is not None and other != name:
-        categories = np.arange(ROWS) % run.code[other].width
+        categories = np.arange(rows) % run.code[other].width
         c = run.fix(c, other, categories)
-        rows = [f"{row}, {other} = {k}" for row, k in zip(rows, categories, strict=True)]
+        held = [f", {other} = {k}" for k in categories]
     columns = len(values)
-    moved = run.fix(c.repeat(columns, axis=0), name, np.tile(values, ROWS))
-    images = run.G(z.repeat(columns, axis=0), moved)
-    return _traversal_figure(images, name, variable, values, rows)
+    images = run.G(z.repeat(columns, axis=0), run.fix(c.repeat(columns, axis=0), name, np.tile(values, rows)))
+    return images, held
 
 
 def sweep_values(variable: Variable) -> np.ndarray:
@@ -132,30 +153,36 @@ def first_categorical(code: Code) -> str | None:
 def _traversal_figure(
     images: np.ndarray, name: str, variable: Variable, values: np.ndarray, rows: Sequence[str]
 ) -> Figure:
-    columns, side = len(values), images.shape[2] + _GAP
+    columns = len(values)
     # inches: a cell for each picture, room for the rows' names on the left and three lines of text above
     wide, tall = columns * _CELL, len(rows) * _CELL
     left = 0.3 + 0.07 * max(map(len, rows))
-    figure = Figure(figsize=(wide + left + 0.15, tall + 0.95), dpi=150)
-    FigureCanvasAgg(figure)
+    figure = page(wide + left + 0.15, tall + 0.95, layout=None)
     total_wide, total_tall = figure.get_size_inches()
     axes = figure.add_axes((left / total_wide, 0.15 / total_tall, wide / total_wide, tall / total_tall))
-    sheet = tile(images, columns)
-    axes.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axes.xaxis.tick_top()
-    axes.set_xticks(np.arange(columns) * side + (side - _GAP) / 2, [f"{v:g}".replace("-", "−") for v in values])
+    draw_swept(axes, images, variable, values, labelsize=9)
+    side = images.shape[2] + _GAP
     axes.set_yticks(np.arange(len(rows)) * side + (side - _GAP) / 2, rows)
-    axes.tick_params(length=0, labelsize=9, labelcolor=INK)
-    for label, value in zip(axes.get_xticklabels(), values, strict=True):
-        label.set_color(FAINT if _outside(variable, value) else INK)
-    for edge in axes.spines.values():
-        edge.set_visible(False)
     what = "category" if variable.discrete else "value"
     title = f"{name} moves: a column a {what} of {name}, a row a noise"
     axes.set_title(title, loc="left", fontsize=11, color=INK, pad=8)
     axes.set_xlabel(_axis_text(name, variable), fontsize=9, color=FAINT, loc="left", labelpad=4)
     axes.xaxis.set_label_position("top")
     return figure
+
+
+def draw_swept(axes: Axes, images: np.ndarray, variable: Variable, values: np.ndarray, *, labelsize: float) -> None:
+    """The pictures of `swept` with the values above their columns, grey where training never had them."""
+    columns, side = len(values), images.shape[3] + _GAP
+    axes.imshow(tile(images, columns).squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.xaxis.tick_top()
+    axes.set_xticks(np.arange(columns) * side + (side - _GAP) / 2, [f"{v:g}".replace("-", "−") for v in values])
+    axes.set_yticks([])
+    axes.tick_params(length=0, labelsize=labelsize, labelcolor=INK)
+    for label, value in zip(axes.get_xticklabels(), values, strict=True):
+        label.set_color(FAINT if _outside(variable, value) else INK)
+    for edge in axes.spines.values():
+        edge.set_visible(False)
 
 
 def _axis_text(name: str, variable: Variable) -> str:
@@ -195,8 +222,7 @@ def curve_figures(run_dir: str | Path) -> dict[str, Figure]:
 
 
 def _losses_figure(step: np.ndarray, losses: dict[str, np.ndarray]) -> Figure:
-    figure = Figure(figsize=(7, 3.6), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = page(7, 3.6)
     axes = figure.subplots()
     axes.plot(step, losses["loss_d"], color=COLOURS[0], lw=1.2, label="D: −V(D, G)")
     axes.plot(step, losses["loss_g"], color=COLOURS[1], lw=1.2, label="G: −E log D(G(z, c))")
@@ -210,8 +236,7 @@ def _losses_figure(step: np.ndarray, losses: dict[str, np.ndarray]) -> Figure:
 def _bounds_figure(step: np.ndarray, both: dict[str, dict[str, np.ndarray]], code: Code) -> Figure:
     groups = [[n for n in code.names if code[n].discrete is kind] for kind in (True, False)]
     shown = [group for group in groups if group]
-    figure = Figure(figsize=(7, 3.3 * len(shown)), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = page(7, 3.3 * len(shown))
     for axes, names in zip(np.atleast_1d(figure.subplots(len(shown), 1)), shown, strict=True):
         draw = _draw_categorical if code[names[0]].discrete else _draw_continuous
         draw(axes, step, both, code, names)
@@ -273,8 +298,14 @@ def dress(axes: Axes, title: str, unit: str) -> None:
 def drawn(figure: Figure, kind: Literal["png", "svg"] = "png") -> bytes:
     """`figure` as a file of that kind; in SVG letters are outlines, so that it needs no font."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, facecolor="white")
+    # matplotlib would write the date into SVG: one run, one file
+    figure.savefig(buffer, format=kind, facecolor="white", metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
+
+
+def data_url(content: bytes, kind: str) -> str:
+    """A picture's file as an address that holds it: `kind` is `png` or `svg+xml`."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _write_figure(figure: Figure, path: Path) -> Path:

@@ -270,20 +270,18 @@ def demand(found: dict[str, Any]) -> None:
 
 def figure(found: dict[str, Any]) -> Figure:
     """A Q in training, on two toys: its bound below the information, and that what it lacks is E KL(P ‖ Q)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from infogan.figures import page
 
-    page = Figure(figsize=(10.5, 5.8), dpi=150, layout="constrained")
-    FigureCanvasAgg(page)
+    sheet = page(10.5, 5.8)
     titles = {
         "mixture": "Q can say the truth: its bound becomes tight",
         "uniform": "No Gaussian Q is the truth: a gap remains",
     }
-    pairs = page.subplots(2, 2, sharex="col", sharey="row").T
+    pairs = sheet.subplots(2, 2, sharex="col", sharey="row").T
     for (above, below), (name, title) in zip(pairs, titles.items(), strict=True):
         _draw_bound(above, found["toys"][name], title)
         _draw_gap(below, found["toys"][name])
-    return page
+    return sheet
 
 
 def _draw_bound(axes: Axes, toy: dict[str, Any], title: str) -> None:

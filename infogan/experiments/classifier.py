@@ -203,15 +203,11 @@ def _basis(found: Mapping[str, Any]) -> str:
 
 def figure(found: Mapping[str, Any]) -> Figure:
     """One-to-one error of every run, a column a row of the table, its median as a line and the goal broken."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    from infogan.figures import COLOURS, INK, dress
+    from infogan.figures import COLOURS, INK, dress, page
 
     names = list(found["rows"])
-    page = Figure(figsize=(2.2 + 1.5 * len(names), 3.6), dpi=150, layout="constrained")
-    FigureCanvasAgg(page)
-    axes = page.subplots()
+    sheet = page(2.2 + 1.5 * len(names), 3.6)
+    axes = sheet.subplots()
     for at, row in enumerate(names):
         errors = [100 * run["one_to_one"] for run in found["rows"][row].values()]
         axes.plot([at] * len(errors), errors, "o", color=COLOURS[0], ms=4, alpha=0.7)
@@ -224,7 +220,7 @@ def figure(found: Mapping[str, Any]) -> Figure:
     axes.set_ylim(bottom=0)
     dress(axes, "one-to-one error of c1, %", "")
     axes.set_xlabel("")
-    return page
+    return sheet
 
 
 def _broken(name: str) -> str:

@@ -195,15 +195,11 @@ def _last(curve: Mapping[str, Any]) -> Any:
 
 def figure(found: Mapping[str, Any]) -> Figure:
     """The bound of the first code over the updates: a line for the mean of the seeds, a band from least to most."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    from infogan.figures import COLOURS, FAINT, INK, dress
+    from infogan.figures import COLOURS, FAINT, INK, dress, page
 
     first = next(iter(found["entropy"]))
-    page = Figure(figsize=(7.4, 4.2), dpi=150, layout="constrained")
-    FigureCanvasAgg(page)
-    axes = page.subplots()
+    sheet = page(7.4, 4.2)
+    axes = sheet.subplots()
     ceiling, level = found["entropy"][first], found["level"]
     axes.axhline(ceiling, color=INK, lw=0.9, ls="--", label=f"H({first}) = {_logarithm(ceiling)}{ceiling:.3f}")
     axes.axhline(level, color=FAINT, lw=0.8, ls=":", label=f"goal within {WITHIN:,} updates: {level:.2f}")
@@ -215,7 +211,7 @@ def figure(found: Mapping[str, Any]) -> Figure:
     _draw(axes, found["curves"]["gan"], first, COLOURS[2], "-", "regular GAN, read from D's trunk")
     dress(axes, f"What a picture tells of {first}, from below (band: {len(own)} seeds)", "bound, nats")
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=1.08 * ceiling)
-    return page
+    return sheet
 
 
 def _draw(axes: Axes, curves: Mapping[str, Curve], name: str, colour: str, style: str, label: str) -> None:

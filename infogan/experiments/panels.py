@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from infogan import figures
-from infogan.codes import Uniform
 from infogan.run import Run
 
 ROWS = 5
@@ -29,8 +26,7 @@ def four_panels(infogan: Run, gan: Run) -> Figure:
     shown += [(infogan, name, "InfoGAN") for name in continuous[:2]]
     most = max(len(figures.sweep_values(run.code[name])) for run, name, _ in shown)
     down = -(-len(shown) // 2)
-    page = Figure(figsize=(2 * (most * CELL + 0.5), down * (ROWS * CELL + 0.8)), dpi=150, layout="constrained")
-    FigureCanvasAgg(page)
+    page = figures.page(2 * (most * CELL + 0.5), down * (ROWS * CELL + 0.8))
     grid = page.subplots(down, 2, squeeze=False).ravel()
     for axes, letter, (run, name, what) in zip(grid, "abcd", shown, strict=False):
         _draw(axes, run, name, f"({letter}) {name} moves in {'an ' if what == 'InfoGAN' else 'a '}{what}")
@@ -40,23 +36,7 @@ def four_panels(infogan: Run, gan: Run) -> Figure:
 
 
 def _draw(axes: Axes, run: Run, name: str, title: str) -> None:
-    variable, values = run.code[name], figures.sweep_values(run.code[name])
-    z, c = run.latents(ROWS, "panels")
-    other = figures.first_categorical(run.code)
-    if other is not None and other != name:
-        c = run.fix(c, other, np.arange(ROWS) % run.code[other].width)
-    columns = len(values)
-    images = run.G(z.repeat(columns, axis=0), run.fix(c.repeat(columns, axis=0), name, np.tile(values, ROWS)))
-    sheet = figures.tile(images, columns)
-    axes.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    side = (sheet.shape[1] + 2) / columns  # a picture and the gap after it; the last gap is cut off
-    axes.set_xticks(np.arange(columns) * side + side / 2 - 1, [f"{v:g}".replace("-", "−") for v in values])
-    axes.set_yticks([])
-    axes.xaxis.tick_top()
-    axes.tick_params(length=0, labelsize=8, labelcolor=figures.INK)
-    for label, value in zip(axes.get_xticklabels(), values, strict=True):
-        if isinstance(variable, Uniform) and not variable.low <= value <= variable.high:
-            label.set_color(figures.FAINT)
-    for edge in axes.spines.values():
-        edge.set_visible(False)
+    values = figures.sweep_values(run.code[name])
+    images, _ = figures.swept(run, name, values, ROWS, "panels")
+    figures.draw_swept(axes, images, run.code[name], values, labelsize=8)
     axes.set_title(title, loc="left", fontsize=10, color=figures.INK, pad=6)

@@ -135,17 +135,13 @@ def _basis(found: Mapping[str, Any]) -> str:
 
 def figure(found: Mapping[str, Any]) -> Figure:
     """Each figure of both kinds, a point a seed, lines between equal seeds; real pictures as a broken line."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from infogan.figures import COLOURS, INK, dress, page
 
-    from infogan.figures import COLOURS, INK, dress
-
-    page = Figure(figsize=(10.5, 3.4), dpi=150, layout="constrained")
-    FigureCanvasAgg(page)
+    sheet = page(10.5, 3.4)
     shown = [name for name in FIGURES if name != "missing"]
     kinds = list(found["runs"])
     seeds = dict.fromkeys(seed for runs in found["runs"].values() for seed in runs)
-    for axes, name in zip(page.subplots(1, len(shown)), shown, strict=True):
+    for axes, name in zip(sheet.subplots(1, len(shown)), shown, strict=True):
         scale = 100 if name == "purity" else 1
         for index, seed in enumerate(seeds):
             values = [found["runs"][kind].get(seed, {}).get(name) for kind in kinds]
@@ -159,4 +155,4 @@ def figure(found: Mapping[str, Any]) -> Figure:
         axes.set_xlabel("")
         axes.set_xlim(-0.5, len(kinds) - 0.5)
         axes.set_ylim(bottom=0)
-    return page
+    return sheet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import threading
 from typing import Any
@@ -81,7 +80,7 @@ class Explorer:
         """The picture asked for, and what Q and D make of it."""
         with self._one_at_a_time:
             image = self.run.G(self._noise(asked.noise), self._codes(asked.codes))
-            return {"picture": _data_url(_pixels(image)[0]), **self._read(image)}
+            return {"picture": _data_url(figures.bytes_of(image)[0]), **self._read(image)}
 
     def grid(self, asked: AskedGrid) -> dict[str, Any]:
         """Pictures of every pair of values of two codes, one below the other in a single strip, row by row."""
@@ -96,7 +95,7 @@ class Explorer:
         at_once = max(1, _GRID_VALUES // (self.run.config.channels * self.run.config.image_size**2))
         with self._one_at_a_time:
             parts = [c[at : at + at_once] for at in range(0, len(c), at_once)]
-            made = [_pixels(self.run.G(z.repeat(len(part), axis=0), part)) for part in parts]
+            made = [figures.bytes_of(self.run.G(z.repeat(len(part), axis=0), part)) for part in parts]
         strip = np.concatenate(made).reshape(-1, *made[0].shape[2:])
         return {"strip": _data_url(strip), "across": columns, "down": rows}
 
@@ -169,13 +168,8 @@ def _ends(variable: Variable) -> tuple[float, float]:
     return float(values[0]), float(values[-1])
 
 
-def _pixels(images: np.ndarray) -> np.ndarray:
-    """Pictures (N, C, H, W) in [0, 1] as bytes (N, H, W, C)."""
-    return np.rint(255 * np.clip(images.transpose(0, 2, 3, 1), 0, 1)).astype(np.uint8)
-
-
 def _data_url(pixels: np.ndarray) -> str:
-    return "data:image/png;base64," + base64.b64encode(figures.png(pixels)).decode()
+    return figures.data_url(figures.png(pixels), "png")
 
 
 def _finite(value: Any) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shlex
 from collections.abc import Callable, Iterator
@@ -160,7 +159,8 @@ def _curves(run: Run) -> dict[str, Picture]:
     bounds = f"Bound of each code over {last['step']:,} updates, in nats; at the end {ends}."
     says = {"losses": losses, "bounds": bounds}
     return {
-        name: Picture(_address(figures.drawn(figure, "svg"), "svg+xml"), says[name]) for name, figure in both.items()
+        name: Picture(figures.data_url(figures.drawn(figure, "svg"), "svg+xml"), says[name])
+        for name, figure in both.items()
     }
 
 
@@ -174,7 +174,7 @@ def _traversals(run: Run, measured: dict[str, Any] | None) -> dict[str, Picture]
             alt += f" The categories show, in order, {', '.join(map(str, code['classes']))}."
         elif "property" in code:
             alt += f" From left to right the {code['property']} changes most."
-        found[name] = Picture(_address(figures.drawn(figures.traversal_figure(run, name)), "png"), alt)
+        found[name] = Picture(figures.data_url(figures.drawn(figures.traversal_figure(run, name)), "png"), alt)
     return found
 
 
@@ -191,7 +191,3 @@ def _confusion(run: Run) -> Confusion:
     places = [counts.shape[1] if place is None else place for place in mapping]  # what is left over comes last
     order = sorted(range(len(counts)), key=places.__getitem__)
     return Confusion(name, counts, order, f"{shown.name}, {shown.split}")
-
-
-def _address(content: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
