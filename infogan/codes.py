@@ -301,6 +301,16 @@ class Code:
         head = "".join(f'<th scope="col">{title}</th>' for title in ("code", "kind", "columns", "H(c), nats", ""))
         return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
 
+    @property
+    def categorical(self) -> list[str]:
+        """The names of the categorical variables."""
+        return [name for name, v in zip(self.names, self.variables, strict=True) if v.discrete]
+
+    @property
+    def first_categorical(self) -> str | None:
+        """The first of them, where there is one."""
+        return next(iter(self.categorical), None)
+
     def index(self, name: str) -> int:
         """The place of the variable called `name`. Raises `InputError` for a name that is not there."""
         if name not in self.names:

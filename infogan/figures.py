@@ -125,7 +125,7 @@ def swept(run: Run, name: str, values: np.ndarray, rows: int, purpose: str) -> t
     """
     z, c = run.latents(rows, purpose)
     held = [""] * rows
-    other = first_categorical(run.code)
+    other = run.code.first_categorical
     if other is not None and other != name:
         categories = np.arange(rows) % run.code[other].width
         c = run.fix(c, other, categories)
@@ -143,11 +143,6 @@ def sweep_values(variable: Variable) -> np.ndarray:
     if isinstance(variable, Uniform):
         low, high = low - (high - low) / 2, high + (high - low) / 2
     return np.linspace(low, high, STEPS)
-
-
-def first_categorical(code: Code) -> str | None:
-    """The name of the first categorical variable of `code`."""
-    return next((name for name, v in zip(code.names, code, strict=True) if v.discrete), None)
 
 
 def _traversal_figure(

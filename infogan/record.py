@@ -59,8 +59,7 @@ def line(
         "confused": watch.confused(code, read),
     }
     if mean["invariance"]:
-        categorical = [name for name in code.names if name not in continuous]
-        found["invariance"] = dict(zip(categorical, mean["invariance"], strict=True))
+        found["invariance"] = dict(zip(code.categorical, mean["invariance"], strict=True))
     return found
 
 

@@ -179,7 +179,7 @@ def _traversals(run: Run, measured: dict[str, Any] | None) -> dict[str, Picture]
 
 
 def _confusion(run: Run) -> Confusion:
-    name = figures.first_categorical(run.code)
+    name = run.code.first_categorical
     if name is None:
         raise InputError("the code has no categorical variable")
     shown = infogan.data.load(run.config.data, split="held_out")
