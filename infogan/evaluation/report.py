@@ -14,7 +14,6 @@ from infogan.errors import InputError
 from infogan.evaluation import classifier, clustering, meaning, pictures
 from infogan.evaluation.classifier import Recipe
 from infogan.evaluation.moments import PROPERTIES
-from infogan.evaluation.pictures import categorical
 from infogan.evaluation.statistics import re_estimated
 from infogan.run import Run
 from minigrad import serialize
@@ -41,7 +40,7 @@ def evaluate(run: Run, data: str | None = None, recipe: Recipe | None = None) ->
 
     On grey pictures of ten classes, taken for digits: `distinct_digits` of every categorical code, and of
     every continuous code `slant`, `width` and `stroke` (`rho`, `effect`), the `property` it stands for, and
-    `cross`; of the pictures as a whole `frechet` and `coverage` (`pictures.against_real`). Classes and
+    `cross`; of the pictures as a whole `frechet` and `coverage` (`pictures.Real`). Classes and
     features are those of a `Classifier` that learnt from the run's own training pictures by `recipe`.
 
     A figure that cannot be measured is left out. Raises `InputError` where data do not fit the run.
@@ -58,7 +57,8 @@ def evaluate(run: Run, data: str | None = None, recipe: Recipe | None = None) ->
         "codes": codes,
     }
     if shown.labels is not None:
-        _classify(run, training, shown, shown.labels, codes)
+        for name, found in agreement(run, training.images, shown).items():
+            codes[name] |= found
         if training.labels is not None and are_digits(shown):
             reader = classifier.obtain(training.images, training.labels, recipe)
             result["reader"] = {
@@ -66,7 +66,7 @@ def evaluate(run: Run, data: str | None = None, recipe: Recipe | None = None) ->
                 "learnt_from": reader.learnt_from,
                 "accuracy": reader.accuracy(shown.images, shown.labels),
             }
-            result |= pictures.against_real(run, reader, training, shown, DRAWS)
+            result |= pictures.Real(reader, training, shown, DRAWS).beside(run)
             for name, found in pictures.of_categories(run, reader).items():
                 codes[name] |= found
             for name, found in meanings(run, shown, drawn_as_one(run, codes)).items():
@@ -115,18 +115,22 @@ def bounds(run: Run, draws: int = DRAWS) -> Codes:
     return found
 
 
-def _classify(run: Run, training: Dataset, shown: Dataset, labels: np.ndarray, codes: Codes) -> None:
-    for name, found in _agreement(run, shown.images, labels).items():
-        codes[name] |= found
-    with re_estimated(run, training.images[:MOST_FOR_STATISTICS]):
-        for name, found in _agreement(run, shown.images, labels).items():
-            codes[name]["re_estimated"] = found
+def agreement(run: Run, training: np.ndarray, shown: Dataset) -> Codes:
+    """Of every categorical code, `clustering.scores` on the labelled pictures `shown`; `re_estimated` are those
+    under batch statistics estimated again on the pictures `training`."""
+    found = _scores(run, shown)
+    with re_estimated(run, training[:MOST_FOR_STATISTICS]):
+        for name, again in _scores(run, shown).items():
+            found[name]["re_estimated"] = again
+    return found
 
 
-def _agreement(run: Run, images: np.ndarray, labels: np.ndarray) -> Codes:
-    read = run.encode(images)
+def _scores(run: Run, shown: Dataset) -> Codes:
+    read, labels = run.encode(shown.images), shown.labels
+    assert labels is not None
     return {
-        name: clustering.scores(read[name].argmax(axis=1), labels, run.code[name].width) for name in categorical(run)
+        name: clustering.scores(read[name].argmax(axis=1), labels, run.code[name].width)
+        for name in run.code.categorical
     }
 
 
@@ -166,7 +170,7 @@ def sweeps(run: Run, name: str) -> tuple[np.ndarray, np.ndarray]:
     50 noises × every category of the first categorical code (other codes are drawn with the noise): pictures
     (sweeps, 21, H, W) of the first channel, and the category of each sweep (sweeps,), −1 where there is none.
     """
-    first = next(iter(categorical(run)), None)
+    first = run.code.first_categorical
     k = 1 if first is None else run.code[first].width
     z, c = run.latents(SWEEP_NOISES, "sweeps")
     z, c = np.repeat(z, k, axis=0), np.repeat(c, k, axis=0)
@@ -183,7 +187,7 @@ def sweeps(run: Run, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def drawn_as_one(run: Run, codes: Codes) -> list[int]:
     """The categories of the first categorical code that show the digit 1, by `pictures.of_categories`."""
-    first = next(iter(categorical(run)), None)
+    first = run.code.first_categorical
     return [] if first is None else [k for k, shows in enumerate(codes[first]["classes"]) if shows == 1]
 
 

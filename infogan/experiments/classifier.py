@@ -9,20 +9,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import infogan.config
 from infogan import data as data_sets
 from infogan import merging
 from infogan.config import PRESETS, Config
 from infogan.data import Dataset
-from infogan.errors import InfoganError, InputError
-from infogan.evaluation import clustering
-from infogan.evaluation.report import MOST_FOR_STATISTICS, categorical
-from infogan.evaluation.statistics import re_estimated
-from infogan.experiments.common import Plan, Runs
+from infogan.errors import InputError
+from infogan.evaluation.report import agreement
+from infogan.experiments.common import Plan, Runs, see_trained
 from infogan.moved import moved
 from infogan.run import Run, load
 from infogan.tables import markdown, number, spread
-from infogan.workers import train_all
 from minigrad import random
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ WITHOUT = {
     "invariance": "without invariance",
     "halve_every": "without halving steps",
 }
-"""The changes that make `mnist-robust` of the paper's setting, each taken back by itself in the ablation."""
+"""The changes of a robust setting, each taken back by itself in the ablation; one it does not make has no row."""
 
 MEDIAN = {PAPER: 0.05, ROBUST: 0.015}
 """What the median one-to-one error is to be at most."""
@@ -83,11 +82,9 @@ def train(plan: Plan, settings: Mapping[str, Mapping[str, Any]]) -> Runs:
     Those that are there are left alone. Raises `InfoganError`, naming them, if any failed; the others are kept.
     """
     runs: Runs = {row: {seed: plan.runs / _folder(row) / f"seed-{seed}" for seed in plan.seeds} for row in settings}
-    wanted = {runs[row][seed]: {**settings[row], "seed": seed} for row in settings for seed in plan.seeds}
-    failed = {folder: why for folder, why in train_all(wanted, jobs=plan.jobs).items() if why is not None}
-    if failed:
-        told = "; ".join(f"{folder}: {why}" for folder, why in failed.items())
-        raise InfoganError(f"{len(failed)} of {len(wanted)} runs failed: {told}; the same command tries again")
+    see_trained(
+        {runs[row][seed]: {**settings[row], "seed": seed} for row in settings for seed in plan.seeds}, plan.jobs
+    )
     return runs
 
 
@@ -104,15 +101,15 @@ def measure(runs: Mapping[str, Mapping[int, Path]], data: str, split: data_sets.
     two moved copies of training pictures: no label) and `updates`, those of a head start counted. Of every row
     the spread of each error. `goal`: what was aimed at, and whether all of it is met.
 
-    Raises `InputError` where the pictures have no labels, or a run has no categorical code.
+    All runs are trained on `data`. Raises `InputError` where the pictures have no labels, or a run has no categorical code.
     """
     from tqdm import tqdm
 
-    shown = data_sets.load(data, split=split)
+    training, shown = data_sets.load(data).images, data_sets.load(data, split=split)
     folders = [(row, seed, folder) for row, seeds in runs.items() for seed, folder in seeds.items()]
     found: dict[str, dict[str, Any]] = {row: {} for row in runs}
     for row, seed, folder in tqdm(folders, unit=" runs", desc="classifier"):
-        found[row][str(seed)] = of_run(load(folder), shown)
+        found[row][str(seed)] = of_run(load(folder), training, shown)
     errors = {row: {key: spread([s[key] for s in seeds.values()], worst=max) for key in ERRORS}
               for row, seeds in found.items()}  # fmt: skip
     return {
@@ -126,27 +123,21 @@ def measure(runs: Mapping[str, Mapping[int, Path]], data: str, split: data_sets.
     }
 
 
-def of_run(run: Run, shown: Dataset) -> dict[str, Any]:
-    """The entry of one run in `measure`'s result."""
-    names = categorical(run)
-    if shown.labels is None or not names:
+def of_run(run: Run, training: np.ndarray, shown: Dataset) -> dict[str, Any]:
+    """The entry of one run, trained on the pictures `training`, in `measure`'s result."""
+    name = run.code.first_categorical
+    if shown.labels is None or name is None:
         raise InputError(f"{shown.name} and {run.folder}: a classifier needs labels and a categorical code")
-    training = data_sets.load(run.config.data).images
-    running = _errors(run, names[0], shown)
-    with re_estimated(run, training[:MOST_FOR_STATISTICS]):
-        again = _errors(run, names[0], shown)
+    found = agreement(run, training, shown)[name]
     return {
-        **running,
-        **{f"{key}_re_estimated": error for key, error in again.items()},
-        "information": information(run, names[0], training),
+        **_errors(found),
+        **{f"{key}_re_estimated": error for key, error in _errors(found["re_estimated"]).items()},
+        "information": information(run, name, training),
         "updates": run.step + run.config.head_start,
     }
 
 
-def _errors(run: Run, name: str, shown: Dataset) -> dict[str, float]:
-    assert shown.labels is not None
-    read = run.encode(shown.images)[name].argmax(axis=1)
-    found = clustering.scores(read, shown.labels, run.code[name].width)
+def _errors(found: Mapping[str, Any]) -> dict[str, float]:
     return {"one_to_one": 1 - found["accuracy_hungarian"], "majority": 1 - found["accuracy_majority"]}
 
 

@@ -14,7 +14,7 @@ from infogan import data as data_sets
 from infogan.data import Dataset
 from infogan.errors import InputError
 from infogan.evaluation import classifier, pictures
-from infogan.evaluation.classifier import Recipe
+from infogan.evaluation.classifier import Classifier, Recipe
 from infogan.evaluation.moments import PROPERTIES
 from infogan.evaluation.report import are_digits, drawn_as_one, meanings, pictures_of
 from infogan.experiments.common import Plan
@@ -58,21 +58,21 @@ def measure(runs: Mapping[int, Path], data: str | None = None, recipe: Recipe | 
     enough; `None` with fewer than five seeds, or without two continuous codes.
 
     `data` names the digits whose spread is the unit: their test part if they have one; by default those held
-    out of the runs' own. Raises `InputError` where these are no labelled digits.
+    out of the runs' own. All runs share one data set. Raises `InputError` where these are no labelled digits.
     """
     from tqdm import tqdm
 
+    training, shown = pictures_of(load(next(iter(runs.values()))), data)
+    _check_digits(shown)
+    assert training.labels is not None
+    reader = classifier.obtain(training.images, training.labels, recipe)
     seeds: dict[str, dict[str, Any]] = {}
     for seed, folder in tqdm(runs.items(), unit=" runs", desc="codes"):
-        seeds[str(seed)] = _of_run(load(folder), data, recipe)
+        seeds[str(seed)] = _of_run(load(folder), reader, shown)
     return {"runs": seeds, "mean": _mean(seeds), "goal": _goal(seeds)}
 
 
-def _of_run(run: Run, data: str | None, recipe: Recipe | None) -> dict[str, Any]:
-    training, shown = pictures_of(run, data)
-    _check_digits(shown)
-    assert training.labels is not None and shown.labels is not None
-    reader = classifier.obtain(training.images, training.labels, recipe)
+def _of_run(run: Run, reader: Classifier, shown: Dataset) -> dict[str, Any]:
     ones = drawn_as_one(run, pictures.of_categories(run, reader))
     codes = meanings(run, shown, ones)
     roles = {

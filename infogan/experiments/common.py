@@ -89,12 +89,16 @@ def train(plan: Plan, kinds: Sequence[str] = ("infogan",)) -> Runs:
     Those that are there are left alone. Raises `InfoganError`, naming them, if any failed; the others are kept.
     """
     runs: Runs = {kind: {seed: plan.runs / kind / f"seed-{seed}" for seed in plan.seeds} for kind in kinds}
-    settings = {runs[kind][seed]: plan.settings(kind, seed) for kind in kinds for seed in plan.seeds}
-    failed = {folder: why for folder, why in train_all(settings, jobs=plan.jobs).items() if why is not None}
+    see_trained({runs[kind][seed]: plan.settings(kind, seed) for kind in kinds for seed in plan.seeds}, plan.jobs)
+    return runs
+
+
+def see_trained(settings: Mapping[Path, Mapping[str, Any]], jobs: int | None) -> None:
+    """Train the run of every folder to its last update. Raises `InfoganError`, naming those that failed."""
+    failed = {folder: why for folder, why in train_all(settings, jobs=jobs).items() if why is not None}
     if failed:
         told = "; ".join(f"{folder}: {why}" for folder, why in failed.items())
         raise InfoganError(f"{len(failed)} of {len(settings)} runs failed: {told}; the same command tries again")
-    return runs
 
 
 def updates(plan: Plan, runs: Runs) -> int:

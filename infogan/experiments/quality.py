@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from infogan.data import Dataset
 from infogan.errors import InputError
 from infogan.evaluation import classifier, pictures
-from infogan.evaluation.classifier import Classifier, Recipe
+from infogan.evaluation.classifier import Recipe
+from infogan.evaluation.pictures import Real
 from infogan.evaluation.report import DRAWS, pictures_of
 from infogan.experiments.common import Runs
 from infogan.run import Run, load
@@ -30,7 +30,7 @@ FIGURES = {"frechet": "Fréchet distance", "kl": "KL, nats", "missing": "classes
 def measure(runs: Runs, data: str | None = None, recipe: Recipe | None = None, draws: int = DRAWS) -> dict[str, Any]:
     """The figures of trained runs, `runs[kind][seed]` a folder, as `result.json` holds them.
 
-    Of every run `frechet`, `kl` and `missing` (`pictures.against_real` on `draws` fresh pictures) and `purity`,
+    Of every run `frechet`, `kl` and `missing` (`pictures.Real` on `draws` fresh pictures) and `purity`,
     the mean over the categories of the first categorical code, where there is one. Of every kind their spread
     over the seeds; `real` the same figures of real training pictures; `cost` the spread of InfoGAN's Fréchet
     distance minus the GAN's, over the seeds that both have.
@@ -48,39 +48,37 @@ def measure(runs: Runs, data: str | None = None, recipe: Recipe | None = None, d
         raise InputError(f"{shown.name} has no labels: the classifier that measures learns from them")
     reader = classifier.obtain(training.images, training.labels, recipe)
     found: dict[str, dict[str, Any]] = {kind: {} for kind in runs}
-    real: dict[str, Any] = {}
+    real = Real(reader, training, shown, draws)
     for kind, seed, folder in tqdm(folders, unit=" runs", desc="quality"):
-        found[kind][str(seed)], real = _of_run(load(folder), reader, training, shown, draws)
+        found[kind][str(seed)] = _of_run(load(folder), real)
     return {
         "data": shown.name,
         "split": shown.split,
         "draws": draws,
         "reader": {"learnt_from": reader.learnt_from, "accuracy": reader.accuracy(shown.images, shown.labels)},
         "runs": found,
-        "real": real,
+        "real": {
+            "frechet": real.frechet,
+            "kl": real.kl,
+            "missing": None,
+            "purity": None,
+            "pictures": real.pictures,
+        },
         "spread": {kind: _spreads(list(seeds.values())) for kind, seeds in found.items()},
         "cost": _cost(found),
     }
 
 
-def _of_run(
-    run: Run, reader: Classifier, training: Dataset, shown: Dataset, draws: int
-) -> tuple[dict[str, float | None], dict[str, float | None]]:
-    """The figures of a run, and those of real pictures."""
-    seen = pictures.against_real(run, reader, training, shown, draws)
-    purities = [
-        float(sum(code["purity"]) / len(code["purity"])) for code in pictures.of_categories(run, reader).values()
-    ]
-    far, shares = seen["frechet"], seen["coverage"]
-    own = {"frechet": far["generated"], "kl": shares["kl"], "missing": shares["classes"] - shares["present"]}
-    real = {
-        "frechet": far["real"],
-        "kl": shares["kl_real"],
-        "missing": None,
-        "purity": None,
-        "pictures": far["pictures"],
+def _of_run(run: Run, beside: Real) -> dict[str, float | None]:
+    seen, categories = beside.beside(run), pictures.of_categories(run, beside.reader)
+    purities = [float(sum(code["purity"]) / len(code["purity"])) for code in categories.values()]
+    shares = seen["coverage"]
+    return {
+        "frechet": seen["frechet"]["generated"],
+        "kl": shares["kl"],
+        "missing": shares["classes"] - shares["present"],
+        "purity": purities[0] if purities else None,
     }
-    return {**own, "purity": purities[0] if purities else None}, real
 
 
 def _spreads(seeds: list[dict[str, Any]]) -> dict[str, Any]:

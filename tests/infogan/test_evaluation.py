@@ -244,14 +244,14 @@ def test_real_pictures_from_the_generator_have_the_quality_of_real_ones(run, fou
     assert training.labels is not None
     reader = classifier.obtain(training.images, training.labels, RECIPE)
     monkeypatch.setattr(run, "G", lambda z, c: training.images[np.arange(len(z)) % 4000])
-    perfect = pictures.against_real(run, reader, training, held, 2000)
+    perfect = pictures.Real(reader, training, held, 2000).beside(run)
     assert perfect["frechet"]["generated"] == pytest.approx(perfect["frechet"]["real"], rel=0.25)
     assert perfect["frechet"]["real"] == found["frechet"]["real"]
     assert perfect["coverage"]["present"] == 10 and perfect["coverage"]["kl"] < 0.02
     monkeypatch.setattr(
         run, "G", lambda z, c: np.resize(training.images[training.labels != 4], (*z.shape[:1], 1, 28, 28))
     )
-    without = pictures.against_real(run, reader, training, held, 2000)
+    without = pictures.Real(reader, training, held, 2000).beside(run)
     assert without["frechet"]["generated"] > 1.3 * perfect["frechet"]["generated"]
     assert without["coverage"]["kl"] > perfect["coverage"]["kl"] + 0.05
 

@@ -50,7 +50,7 @@ def test_an_error_is_the_share_read_wrongly(tmp_path):
     read = run.encode(shown.images)["c1"].argmax(axis=1)
     hits = max(sum(np.array(order)[read] == shown.labels) for order in permutations(range(4)))
     commonest = sum(np.bincount(shown.labels[read == k]).max() for k in set(read.tolist()))
-    errors = classifier.of_run(run, shown)
+    errors = classifier.of_run(run, data_sets.load("mnist-5k").images, shown)
     assert errors["one_to_one"] == pytest.approx(1 - hits / len(few))
     assert errors["majority"] == pytest.approx(1 - commonest / len(few))
     assert errors["one_to_one_re_estimated"] != errors["one_to_one"]
