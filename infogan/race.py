@@ -71,9 +71,6 @@ def _times(sides: Mapping[str, tuple[Trainer, dict[str, None]]]) -> dict[str, li
 
 def _copy(trainer: Trainer) -> Trainer:
     """Another trainer with equal networks and optimisers, after as many updates."""
-    parts = trainer.parts()
-    copy = Trainer(trainer.config, trainer.data, trainer.device, step=trainer.step)
-    copy.networks.load_state_dict(parts["networks"])
-    copy.optimisers.d.load_state_dict(parts["optimiser_d"])
-    copy.optimisers.g.load_state_dict(parts["optimiser_g"])
+    copy = Trainer(trainer.config, trainer.data, trainer.device)
+    copy.go_to(trainer.step, trainer.parts())
     return copy

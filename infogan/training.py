@@ -151,16 +151,21 @@ class Trainer:
                 f"trained with {state['config'].get(changed[0])!r}: put that back or start a new run"
             )
         try:
-            self.networks.load_state_dict(checkpoint.part("networks"))
-            self.optimisers.d.load_state_dict(checkpoint.part("optimiser_d"))
-            self.optimisers.g.load_state_dict(checkpoint.part("optimiser_g"))
+            self.go_to(checkpoint.step, {part: checkpoint.part(part) for part in self.parts()})
         except ValueError as error:
             raise InputError(f"{checkpoint.path} does not fit this run's {infogan.config.FILE}: {error}") from None
-        self.step, self.seconds = checkpoint.step, state["seconds"]
-        for schedule in self.schedules:
-            schedule.load_state_dict({**schedule.state_dict(), "last_epoch": self.step})
+        self.seconds = state["seconds"]
         self.pending = [_measured(m) for m in state["pending"]]
         self.head_start = state.get("head_start")
+
+    def go_to(self, step: int, parts: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take over `parts`, as they were after update `step`. Raises `ValueError` where they do not fit."""
+        self.networks.load_state_dict(parts["networks"])
+        self.optimisers.d.load_state_dict(parts["optimiser_d"])
+        self.optimisers.g.load_state_dict(parts["optimiser_g"])
+        self.step = step
+        for schedule in self.schedules:
+            schedule.load_state_dict({**schedule.state_dict(), "last_epoch": step})
 
     def _fixed_fields(self) -> dict[str, Any]:
         """The fields that a run keeps from its first update to its last."""
