@@ -12,8 +12,8 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -112,10 +112,22 @@ def train_all(
     reasons: dict[Path, str | None] = dict.fromkeys(runs)
     if todo:
         crew = _Crew(runs, replace(backend, threads=threads), jobs)
-        if threading.current_thread() is threading.main_thread():  # a shell starts jobs of the background deaf to it
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        reasons |= crew.work(todo, steps, progress)
+        with _hearing_ctrl_c():
+            reasons |= crew.work(todo, steps, progress)
     return reasons
+
+
+@contextmanager
+def _hearing_ctrl_c() -> Iterator[None]:
+    """Within it Ctrl-C interrupts: a shell starts what runs in the background deaf to it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def shares(runs: int, jobs: int | None, backend: Backend) -> tuple[int, int]:
