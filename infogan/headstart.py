@@ -31,6 +31,8 @@ LEARNING_RATE = 5e-4
 LOOKED_AT = 5000
 """Pictures on whose moved copies the joint law of readings is measured, and from which Q learns it."""
 FIT_STEPS, FIT_RATE = 200, 1e-3
+PURPOSE = "head start 0"
+"""What the names of its random streams begin with."""
 BATCH = 500
 
 
@@ -53,14 +55,13 @@ def take(
 class HeadStart:
     """The fine head on the trunk, and the updates that train both.
 
-    `images` are training pictures (N, C, H, W); everything is decided by the seed of `config` and `attempt`.
+    `images` are training pictures (N, C, H, W); everything is decided by the seed of `config`.
     """
 
     config: Config
     networks: Networks
     images: np.ndarray
     device: str = "cpu"
-    attempt: int = 0
 
     def __post_init__(self) -> None:
         config = self.config
@@ -70,7 +71,7 @@ class HeadStart:
         self.head.to(self.device)
         trained = [*self.networks.trunk.parameters(), *self.head.parameters()]
         self.optimiser = optim.Adam(trained, LEARNING_RATE, (config.beta1, config.beta2))
-        self.order = Order(config.seed, len(self.images), config.invariance_batch, f"{self._purpose} order")
+        self.order = Order(config.seed, len(self.images), config.invariance_batch, f"{PURPOSE} order")
 
     def advance(self, step: int) -> float:
         """Update `step`, the first being 1: the information between two readings of a batch, in nats."""
@@ -114,7 +115,7 @@ class HeadStart:
         """Q's head learns to give the readings `q` (N, k) in `columns` for what the trunk made: cross-entropy."""
         Q_head = self.networks.Q_head
         optimiser = optim.Adam(Q_head.parameters(), FIT_RATE)
-        order = Order(self.config.seed, len(q), min(BATCH, len(q)), f"{self._purpose} lessons")
+        order = Order(self.config.seed, len(q), min(BATCH, len(q)), f"{PURPOSE} lessons")
         for step in range(1, FIT_STEPS + 1):
             batch = order.batch(step)
             target = self._tensor(q[batch].astype(np.float32))
@@ -123,12 +124,8 @@ class HeadStart:
             (-(log_q * target).sum(1).mean()).backward()
             optimiser.step()
 
-    @property
-    def _purpose(self) -> str:
-        return f"head start {self.attempt}"
-
     def _stream(self, purpose: str, step: int) -> np.random.Generator:
-        return random.stream(self.config.seed, f"{self._purpose} {purpose}", step)
+        return random.stream(self.config.seed, f"{PURPOSE} {purpose}", step)
 
     def _tensor(self, array: np.ndarray) -> mg.Tensor:
         return mg.tensor(array, device=self.device)

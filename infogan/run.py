@@ -71,15 +71,15 @@ class Run:
 
     def G(self, z: np.ndarray, c: np.ndarray) -> np.ndarray:
         """Pictures (N, C, H, W) float32 in (0, 1) from noise (N, noise) and code rows (N, code.width)."""
-        return self._batched(self.networks.generate, z, c)
+        return in_batches(self.networks.generate, z, c)
 
     def D(self, images: ArrayLike) -> np.ndarray:
         """The logit of the probability that each picture is real: (N,)."""
-        return self._batched(self.networks.D, self.pictures(images))
+        return in_batches(self.networks.D, self.pictures(images))
 
     def Q(self, images: ArrayLike) -> np.ndarray:
         """The parameters of Q(c|x): (N, code.parameters), columns as `code.outputs` says."""
-        return self._batched(self.networks.Q, self.pictures(images))
+        return in_batches(self.networks.Q, self.pictures(images))
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
@@ -143,10 +143,12 @@ class Run:
             raise InputError(f"pictures of type {x.dtype} hold values outside [0, 1]: give floats in it, or uint8")
         return x.astype(np.float32)
 
-    def _batched(self, network: Callable[..., mg.Tensor], *inputs: np.ndarray) -> np.ndarray:
-        parts = range(0, len(inputs[0]), BATCH)
-        with mg.no_grad():
-            return np.concatenate([network(*(mg.Tensor(x[at : at + BATCH]) for x in inputs)).numpy() for at in parts])
+
+def in_batches(network: Callable[..., mg.Tensor], *inputs: np.ndarray) -> np.ndarray:
+    """What `network` makes of host arrays (N, …), `BATCH` rows at a time and with no gradient: (N, …)."""
+    parts = range(0, len(inputs[0]), BATCH)
+    with mg.no_grad():
+        return np.concatenate([network(*(mg.Tensor(x[at : at + BATCH]) for x in inputs)).numpy() for at in parts])
 
 
 def read_metrics(folder: str | Path) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from infogan.draws import Order
 from infogan.errors import InputError
 from infogan.moved import moved
 from infogan.progress import bar
+from infogan.run import in_batches
 from minigrad import nn, optim, random
 from minigrad.nn import functional as F
 from minigrad.nn import init
@@ -33,8 +34,6 @@ VERSION = 1
 
 FEATURES = 64
 """Entries of the last hidden layer: few, as a covariance is estimated from as few as 1,000 pictures."""
-
-_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -59,20 +58,15 @@ class Classifier:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """The class of each picture: (N,) int64."""
-        return self._classes[self._batched(self._network, images).argmax(axis=1)]
+        return self._classes[in_batches(self._network, images).argmax(axis=1)]
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """The last hidden layer of each picture: (N, 64) float32, none below 0."""
-        return self._batched(self._network[:-1], images)
+        return in_batches(self._network[:-1], images)
 
     def accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
         """Share of `images` it names rightly."""
         return float(np.mean(self(images) == labels))
-
-    def _batched(self, network: nn.Module, images: np.ndarray) -> np.ndarray:
-        with mg.no_grad():
-            parts = range(0, len(images), _BATCH)
-            return np.concatenate([network(mg.Tensor(images[at : at + _BATCH])).numpy() for at in parts])
 
 
 def cache_folder() -> Path:

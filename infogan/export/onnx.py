@@ -17,6 +17,7 @@ import numpy as np
 
 from infogan.errors import InfoganError, InputError
 from infogan.run import Run
+from kernels import slope_of
 from minigrad import nn, serialize
 
 OPSET, IR = 17, 8
@@ -158,10 +159,10 @@ def _steps(path: str, layer: nn.Module) -> list[_Given]:
 
 
 def _activation(activation: Any) -> list[_Given]:
-    name, slope = activation if isinstance(activation, tuple) else (activation, 0.01)
-    if name is None:
+    slope = slope_of(activation)
+    if slope == 1:
         return []
-    return [("Relu", {}, [])] if name == "relu" else [("LeakyRelu", {"alpha": slope}, [])]
+    return [("Relu", {}, [])] if slope == 0 else [("LeakyRelu", {"alpha": slope}, [])]
 
 
 def _arrays(layer: nn.Module, *names: str) -> list[tuple[str, np.ndarray]]:

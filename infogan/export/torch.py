@@ -10,6 +10,7 @@ from pathlib import Path
 
 from infogan.errors import InputError
 from infogan.run import Run
+from kernels import slope_of
 from minigrad import nn, serialize
 
 WEIGHTS, MODULES = "networks.safetensors", "networks.py"
@@ -108,5 +109,5 @@ def _layer(layer: nn.Module) -> tuple[str, str | None]:
     if activation is None:
         return f"nn.{type(layer).__name__}({settings})", None
     own = f"nn.{type(layer).__name__}({settings.removesuffix(f', activation={activation!r}')})"
-    name, slope = activation if isinstance(activation, tuple) else (activation, 0.01)
-    return own, "nn.ReLU()" if name == "relu" else f"nn.LeakyReLU({slope})"
+    slope = slope_of(activation)
+    return own, f"nn.LeakyReLU({slope})" if slope else "nn.ReLU()"
