@@ -126,12 +126,9 @@ def agreement(run: Run, training: np.ndarray, shown: Dataset) -> Codes:
 
 
 def _scores(run: Run, shown: Dataset) -> Codes:
-    read, labels = run.encode(shown.images), shown.labels
-    assert labels is not None
-    return {
-        name: clustering.scores(read[name].argmax(axis=1), labels, run.code[name].width)
-        for name in run.code.categorical
-    }
+    assert shown.labels is not None
+    code, read = run.code, run.encode(shown.images)
+    return {k: clustering.scores(read[k].argmax(axis=1), shown.labels, code[k].width) for k in code.categorical}
 
 
 def meanings(run: Run, shown: Dataset, ones: list[int]) -> Codes:

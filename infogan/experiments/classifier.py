@@ -101,7 +101,8 @@ def measure(runs: Mapping[str, Mapping[int, Path]], data: str, split: data_sets.
     two moved copies of training pictures: no label) and `updates`, those of a head start counted. Of every row
     the spread of each error. `goal`: what was aimed at, and whether all of it is met.
 
-    All runs are trained on `data`. Raises `InputError` where the pictures have no labels, or a run has no categorical code.
+    All runs are trained on `data`. Raises `InputError` where the pictures have no labels, or a run has no
+    categorical code.
     """
     from tqdm import tqdm
 
