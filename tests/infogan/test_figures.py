@@ -30,6 +30,11 @@ def opened(path: Path) -> np.ndarray:
         return np.asarray(image)
 
 
+def test_an_svg_holds_no_date():
+    content = figures.drawn(figures.page(1, 1), "svg")
+    assert content.startswith(b"<?xml") and b"dc:date" not in content
+
+
 def test_grid_puts_pictures_in_rows(tmp_path):
     grid = opened(figures.sample_grid(pictures(7), tmp_path / "a.png", columns=3))
     assert grid.shape == (2 * (3 * 30 - 2), 2 * (3 * 30 - 2))  # small pictures are doubled
