@@ -144,11 +144,12 @@ class Trainer:
                 f"data {self.config.data!r} are not those the run was trained on (another sha256): "
                 "bring the old data back or start a new run"
             )
-        changed = [f for f, v in self._fixed_fields().items() if state["config"].get(f) != v]
+        was = infogan.config.make(state["config"]).model_dump(mode="json")  # a field newer than the run: its default
+        changed = [f for f, v in self._fixed_fields().items() if was[f] != v]
         if changed:
             raise InputError(
                 f"{infogan.config.FILE} says {changed[0]} {getattr(self.config, changed[0])!r}, the run was "
-                f"trained with {state['config'].get(changed[0])!r}: put that back or start a new run"
+                f"trained with {was[changed[0]]!r}: put that back or start a new run"
             )
         try:
             self.go_to(checkpoint.step, {part: checkpoint.part(part) for part in self.parts()})

@@ -155,6 +155,16 @@ def test_what_a_run_cannot_change_on_its_way_is_named(whole, changes, named):
     assert (whole / "config.json").read_bytes() == before
 
 
+def test_a_run_from_before_a_field_was_there_goes_on_with_its_default(whole):
+    checkpoint = checkpoints.latest(whole)
+    del checkpoint.state["config"]["invariance"]
+    trainer = resume(whole)
+    trainer.restore(checkpoint)
+    trainer.config = trainer.config.model_copy(update={"invariance": 1.0})
+    with pytest.raises(InputError, match=r"invariance 1.0, the run was trained with 0.0"):
+        trainer.restore(checkpoint)
+
+
 def test_other_pictures_than_before_are_refused(pictures, whole, tmp_path):
     small_runs.write_pictures(tmp_path, count=45)
     with pytest.raises(InputError, match="sha256"):
