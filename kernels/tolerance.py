@@ -86,8 +86,9 @@ def _batch_norm_grad(case: Case, by: ModuleType) -> list[Expected]:
 def _batch_norm_inference(case: Case, by: ModuleType) -> list[Expected]:
     wide = _wide(case)
     x, gamma, beta, mean, var = wide.values()
-    scale = np.abs(gamma) / np.sqrt(var + case.settings["eps"])
-    size = _spread(scale, x) * np.abs(x - _spread(mean, x)) + _spread(np.abs(beta), x)
+    h = np.abs(x - _spread(mean, x)) / np.sqrt(_spread(var, x) + case.settings["eps"])
+    # + 1, as above: x·a + b is right where the mean is a few deviations, and wrong where it is thousands.
+    size = _spread(np.abs(gamma), x) * (h + 1) + _spread(np.abs(beta), x)
     return [Expected("y", by.batch_norm_inference(*wide.values(), **case.settings), size, 1)]
 
 
