@@ -6,10 +6,11 @@ DEMO_OUT ?= runs/demo
 DEMO_STEPS ?= 1500
 BENCH_OUT ?= runs/bench
 STUDY_OUT ?= build/study
+DOCS_OUT ?= build/docs
 REF ?= main
 BENCH ?=
 
-.PHONY: demo test check bench bench-peers bench-compare study study-export study-browser clean help
+.PHONY: demo test check bench bench-peers bench-compare study study-export study-browser docs clean help
 
 help:
 	@echo "make demo    train InfoGAN on 4,000 real digits (about five minutes) and show what the codes mean"
@@ -18,6 +19,7 @@ help:
 	@echo "make bench   time every kernel and a whole update; make bench-peers adds PyTorch and JAX"
 	@echo "make bench-compare REF=main  this tree's kernels beside another commit's, in turns"
 	@echo "make study   open the study guide; study-export writes it as HTML and .ipynb, study-browser to run without Python"
+	@echo "make docs    build the documentation as a site, in $(DOCS_OUT)"
 	@echo "make clean   remove the virtual environment and what was built"
 
 $(BIN)/python:
@@ -47,6 +49,10 @@ $(VENV)/.installed-peers: $(VENV)/.installed-bench
 
 $(VENV)/.installed-study: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[study]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -90,6 +96,11 @@ study-export: $(VENV)/.installed-study
 
 study-browser: $(VENV)/.installed-study
 	$(BIN)/python docs/study/browser.py $(STUDY_OUT)/browser
+
+# -W: a broken link, a missing anchor, a page outside the navigation is an error. Written anew each time.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx --quiet --fresh-env -W --keep-going -d $(DOCS_OUT)/.doctrees docs $(DOCS_OUT)
+	@echo "open $(DOCS_OUT)/index.html"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
