@@ -297,10 +297,3 @@ def test_the_text_is_licensed() -> None:
     assert "CC BY 4.0" in text and "creativecommons.org/licenses/by/4.0" in text
     for chapter in CHAPTERS:
         assert (STUDY / f"{chapter}.py").read_text(encoding="utf-8").startswith("# Text under CC BY 4.0")
-
-
-def test_links_of_the_guide_are_there() -> None:
-    text = (STUDY / "README.md").read_text(encoding="utf-8")
-    targets = [t for t in re.findall(r"\]\(([^)#]+)\)", text) if not t.startswith("https://")]
-    assert len(targets) > 8
-    assert not [t for t in targets if not (STUDY / t).exists()]
