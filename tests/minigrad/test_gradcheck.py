@@ -350,6 +350,12 @@ def test_unbroadcast_shapes_are_told_from_others() -> None:
 # ---- the program -------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `--op` may leave its picture."""
+    monkeypatch.chdir(tmp_path)
+
+
 def _program(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as stop:
         program.run(["gradcheck", *arguments])
@@ -453,5 +459,5 @@ def test_the_kernels_asked_for_are_used_and_left(capsys: pytest.CaptureFixture[s
         pytest.skip("the definition is NumPy's")
 
     before = kernels.chosen()
-    status, _, _ = _program(capsys, "--op", "conv2d", "--kernels", "conv2d=reference", "--fast")
+    status, _, _ = _program(capsys, "--op", "matmul", "--kernels", "matmul=reference", "--fast")
     assert status == 0 and kernels.chosen() == before
