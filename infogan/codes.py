@@ -29,6 +29,7 @@ from minigrad.nn import functional as F
 SYNTAX = "cat:K[:p1/p2/…], uniform[:low:high] or normal[:mean:std], with 4x in front to repeat"
 SIGMA_FLOOR = 0.1
 MOST_REPEATS = 1000
+MOST_CATEGORIES = 10_000
 LOG_2PI = math.log(2 * math.pi)
 
 
@@ -404,6 +405,8 @@ def _categorical(entry: str, values: list[str]) -> Categorical:
     if not 1 <= len(values) <= 2 or not re.fullmatch(r"\d+", values[0]) or int(values[0]) < 2:
         raise InputError(f"codes: {entry!r} needs a number of categories of 2 or more: write cat:10")
     k = int(values[0])
+    if k > MOST_CATEGORIES:
+        raise InputError(f"codes: {entry!r} has more than {MOST_CATEGORIES:,} categories: write cat:10")
     if len(values) == 1:
         return Categorical((1 / k,) * k)
     p = [_number(entry, v) for v in values[1].split("/")]

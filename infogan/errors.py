@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+LONGEST = 1000
+"""Characters of a message: what is given may be a whole file, and its two ends are enough."""
+
 
 class InfoganError(Exception):
     """A failure that ends the program with `exit_status` and the one line `message`."""
@@ -15,7 +18,8 @@ class InfoganError(Exception):
     exit_status = 1
 
     def __init__(self, message: str) -> None:
-        self.message = " ".join(message.split())
+        line = " ".join(message.split())
+        self.message = line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
         super().__init__(self.message)
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from infogan import config, record
 from infogan.codes import Categorical, Code, Uniform, Variable
 from infogan.errors import InputError
-from infogan.run import Run, read_metrics
+from infogan.run import Run
 from minigrad import serialize
 
 ROWS = 10
@@ -204,13 +204,13 @@ def curves(run_dir: str | Path) -> list[Path]:
 def curve_figures(run_dir: str | Path) -> dict[str, Figure]:
     """What `curves` writes, as `losses` and `bounds`."""
     settings, _ = config.read(run_dir)
-    lines = read_metrics(run_dir)
+    lines = record.read(run_dir)
     if not lines:
         raise InputError(f"{run_dir}: metrics.jsonl has no lines yet; train for a few updates first")
     step = np.array([line["step"] for line in lines])
     losses = {key: np.array([line[key] for line in lines]) for key in ("loss_d", "loss_g")}
     both = {
-        kind: {name: np.array([line[kind][name] for line in lines]) for name in settings.code.names}
+        kind: {name: np.array([line[kind].get(name, np.nan) for line in lines]) for name in settings.code.names}
         for kind in ("bound", "bound_trained")
     }
     return {"losses": _losses_figure(step, losses), "bounds": _bounds_figure(step, both, settings.code)}

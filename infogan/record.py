@@ -6,7 +6,9 @@ trained; by code, in nats and with H(c) included: `bound` (σ fitted), `bound_tr
 `entropy`; `L_I`, the sum of `bound_trained`; `residual`, √E(c − μ)² of continuous codes; `spread`,
 deviation of a pixel over the pictures of a batch; `confused`, by categorical code the two categories that Q tells
 apart worst and how often it takes one for the other; `notices`, what `watch` says of a collapse; where that term is
-on, `invariance`, the information between two readings of categorical codes in moved real pictures.
+on, `invariance`, the information between two readings of categorical codes in moved real pictures, and
+`supervision`, E log Q(c1 = y|x) + H(c1) on labelled pictures of class y; `contrast`, what two generated pictures
+tell of the code they share.
 """
 
 from __future__ import annotations
@@ -18,15 +20,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from infogan import watch
 from infogan.codes import Code
+from infogan.errors import InputError
 from infogan.update import Measured
 from minigrad import serialize
 
 FILE = "metrics.jsonl"
 FIGURES = "figures"
 """The folder of a run's pictures."""
+
+
+class Line(BaseModel):
+    """What a line must hold for others to read it; the rest is not looked at."""
+
+    model_config = ConfigDict(strict=True)
+
+    step: int
+    loss_d: float
+    loss_g: float
+    bound: dict[str, float]
+    bound_trained: dict[str, float]
+    seconds: float = 0.0
+    step_ms: float = 0.0
+    notices: list[str] = []
 
 
 def grid_path(run_dir: Path, step: int) -> Path:
@@ -40,6 +59,8 @@ def line(
     """The object for the updates `measured`, the last of which was update `step`."""
     rows = [asdict(m) for m in measured]
     read = [row.pop("readings") for row in rows]
+    supervision = [value for row in rows if (value := row.pop("supervision")) is not None]
+    contrast = [value for row in rows if (value := row.pop("contrast")) is not None]
     mean = {key: np.mean([row[key] for row in rows], axis=0).tolist() for key in rows[0]}
     continuous = [name for name, v in zip(code.names, code, strict=True) if not v.discrete]
     found = {
@@ -60,6 +81,10 @@ def line(
     }
     if mean["invariance"]:
         found["invariance"] = dict(zip(code.categorical, mean["invariance"], strict=True))
+    if supervision:
+        found["supervision"] = float(np.mean(supervision))
+    if contrast:
+        found["contrast"] = float(np.mean(contrast))
     return found
 
 
@@ -85,24 +110,39 @@ def flush(run_dir: Path) -> None:
 
 
 def read(run_dir: str | Path) -> list[dict[str, Any]]:
-    """Every whole line of a run, oldest first; what a killed process left half-written is passed over."""
+    """Every whole line of a run, oldest first, none before it has begun.
+
+    What a killed process left half-written is passed over. Raises `InputError` for a line that is no `Line`.
+    """
     path = Path(run_dir) / FILE
-    if not path.exists():
+    try:
+        whole = path.read_bytes().rpartition(b"\n")[0]
+    except FileNotFoundError:
         return []
-    whole = path.read_bytes().rpartition(b"\n")[0]
-    return [json.loads(text) for text in whole.splitlines()]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    return [_line(path, number, text) for number, text in enumerate(whole.splitlines(), start=1)]
+
+
+def _line(path: Path, number: int, text: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+        Line.model_validate(content)
+    except (ValueError, RecursionError):
+        raise InputError(f"{path}, line {number}: is damaged: infogan train --resume cuts the file back") from None
+    return content
 
 
 def cut_back(run_dir: Path, step: int) -> None:
     """Drop every line after update `step`, and what is no line; a kill leaves the old file or the new one."""
     path = run_dir / FILE
     if path.exists():
-        kept = [text for text in path.read_bytes().splitlines(keepends=True) if _up_to(step, text)]
+        kept = [text for text in path.read_bytes().splitlines(keepends=True) if _up_to(path, step, text)]
         serialize.write_atomically(path, b"".join(kept))
 
 
-def _up_to(step: int, text: bytes) -> bool:
+def _up_to(path: Path, step: int, text: bytes) -> bool:
     try:
-        return text.endswith(b"\n") and json.loads(text)["step"] <= step
-    except (ValueError, KeyError, TypeError):
+        return text.endswith(b"\n") and _line(path, 0, text)["step"] <= step
+    except InputError:
         return False

@@ -84,7 +84,7 @@ class Run:
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl`, as written so far."""
-        return read_metrics(self.folder)
+        return record.read(self.folder)
 
     def latents(self, n: int, purpose: str, seed: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """`n` draws of z ~ Unif(−1, 1) and c ~ P(c), (n, noise) and (n, code.width), by training's own function.
@@ -149,19 +149,6 @@ def in_batches(network: Callable[..., mg.Tensor], *inputs: np.ndarray) -> np.nda
     parts = range(0, len(inputs[0]), BATCH)
     with mg.no_grad():
         return np.concatenate([network(*(mg.Tensor(x[at : at + BATCH]) for x in inputs)).numpy() for at in parts])
-
-
-def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
-    """The lines of a run's `metrics.jsonl`, none where it has not begun; `InputError` where it is damaged."""
-    path = Path(folder) / record.FILE
-    try:
-        lines = record.read(folder)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}): infogan train --resume cuts it back") from None
-    for number, line in enumerate(lines, start=1):
-        if not isinstance(line, dict) or not isinstance(line.get("step"), int):
-            raise InputError(f"{path}, line {number}: is not what infogan train writes")
-    return lines
 
 
 def parse_codes(text: str) -> dict[str, float]:

@@ -142,7 +142,7 @@ def begun(plan: Plan) -> dict[str, Any]:
         there = {key: found[key] for key in ("experiment", "settings")}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path} is damaged: give another --out, or move it away") from None
     if there != {key: basis(plan)[key] for key in there}:
         raise InputError(f"{path} is the result of other settings: give another --out")

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from infogan import figures
+from infogan import figures, record
 from infogan.codes import Categorical, Variable
 from infogan.errors import InputError
 from infogan.explore import pictures
-from infogan.run import Run, read_metrics
+from infogan.run import Run
 
 MOST_CATEGORIES = 12
 """Categories in a row or column of the grid; of more, those beside the chosen one."""
@@ -102,19 +102,17 @@ class Explorer:
     def read(self, content: bytes, *, invert: bool = False, centre: bool = False) -> dict[str, Any]:
         """A file's picture as the networks see it, and what Q and D make of it."""
         config = self.run.config
-        seen = pictures.take(content, config.channels, config.image_size, invert=invert, centre=centre)
+        shape = (config.channels, config.image_size)
+        seen = pictures.take(content, *shape, fit=config.fit, invert=invert, centre=centre)
         with self._one_at_a_time:
             return {"picture": _data_url(seen), **self._read(self.run.pictures(seen.transpose(2, 0, 1)[None]))}
 
     def curves(self) -> dict[str, Any]:
         """The lines of `metrics.jsonl` so far, by curve, thinned to what a screen can show."""
-        lines = read_metrics(self.run.folder)
+        lines = record.read(self.run.folder)
         lines = lines[:: -(-len(lines) // MOST_POINTS) or 1] + lines[-1:]
-        try:
-            bounds = {name: [_finite(line["bound"][name]) for line in lines] for name in self.code.names}
-            losses = {key: [_finite(line[key]) for line in lines] for key in ("loss_d", "loss_g")}
-        except (KeyError, TypeError, ValueError):
-            raise InputError(f"{self.run.folder}: metrics.jsonl is not what infogan train writes") from None
+        bounds = {name: [_finite(line["bound"].get(name)) for line in lines] for name in self.code.names}
+        losses = {key: [_finite(line[key]) for line in lines] for key in ("loss_d", "loss_g")}
         return {"step": [line["step"] for line in lines], "losses": losses, "bounds": bounds}
 
     def _codes(self, given: dict[str, float]) -> np.ndarray:
@@ -172,6 +170,6 @@ def _data_url(pixels: np.ndarray) -> str:
     return figures.data_url(figures.png(pixels), "png")
 
 
-def _finite(value: Any) -> float | None:
-    """A number for JSON, which has no infinities; raises `TypeError` or `ValueError` for what is none."""
-    return float(value) if math.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    """A number for JSON, which has no infinities."""
+    return value if value is not None and math.isfinite(value) else None

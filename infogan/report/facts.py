@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,15 +14,17 @@ import infogan.data
 from infogan import config, evaluation, figures
 from infogan.config import Config
 from infogan.errors import InputError
-from infogan.evaluation import clustering
-from infogan.evaluation.report import FILE
+from infogan.evaluation import clustering, written
 from infogan.report.times import Times, measure
 from infogan.run import Run, load
 
 STAGES = ("measurements", "curves", "traversals", "confusion", "times")
 """What gathering does, in order: for the progress bar."""
 
-_OPTIONS = ("preset", "data", "steps", "batch_size", "seed", "codes", "noise", "objective", "checkpoint_every")
+_OPTIONS = (
+    *("preset", "data", "image_size", "channels", "fit", "steps", "batch_size", "seed", "codes", "labelled", "noise"),
+    *("objective", "checkpoint_every"),
+)
 """Fields of `Config` that `infogan train` has an option for."""
 
 T = TypeVar("T")
@@ -141,14 +142,8 @@ def command(settings: Config, environment: dict[str, Any]) -> str:
 
 
 def _measured(run: Run) -> dict[str, Any]:
-    path = run.folder / FILE
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return evaluation.evaluate(run)
-    except ValueError:
-        raise InputError(f"{path} is damaged: infogan evaluate {run.folder} writes it anew") from None
-    return found if found.get("step") == run.step else evaluation.evaluate(run)
+    found = written.read(run.folder)
+    return found if found is not None and found["step"] == run.step else evaluation.evaluate(run)
 
 
 def _curves(run: Run) -> dict[str, Picture]:
@@ -182,7 +177,7 @@ def _confusion(run: Run) -> Confusion:
     name = run.code.first_categorical
     if name is None:
         raise InputError("the code has no categorical variable")
-    shown = infogan.data.load(run.config.data, split="held_out")
+    shown = infogan.data.load(run.config.data, split="held_out", frame=run.config.frame)
     if shown.labels is None:
         raise InputError(f"{shown.name} has no labels")
     read = run.encode(shown.images)[name].argmax(axis=1)

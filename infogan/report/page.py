@@ -99,12 +99,12 @@ def settings(runs: Sequence[Facts]) -> tuple[list[Line], list[Line]]:
 def key_figures(facts: Facts) -> Iterator[tuple[str, str]]:
     """The few numbers that a reader wants first, each with what it is."""
     yield f"{facts.run.step:,}", "updates"
-    if "seconds" in facts.last:
+    if {"seconds", "step_ms"} <= set(facts.last):
         yield duration(facts.last["seconds"]), f"of training, {facts.last['step_ms']:.0f} ms an update at the end"
     for name, code in (facts.measured or {"codes": {}})["codes"].items():
         if "accuracy_hungarian" in code:
             yield _percent(1 - code["accuracy_hungarian"]), f"error of {name}, matched one-to-one to the labels"
-        if "distinct_digits" in code:
+        if {"distinct_digits", "classes"} <= set(code):
             yield f"{code['distinct_digits']} of {len(code['classes'])}", f"digits that the categories of {name} show"
     far = (facts.measured or {}).get("frechet", {})
     if {"generated", "real"} <= set(far):
@@ -120,14 +120,14 @@ def about(facts: Facts, name: str) -> list[str]:
         return said
     if variable.discrete:
         said.append(f"Pictures tell at least {code['bound']:.3f} of its {code['entropy']:.3f} nats.")
-    else:
+    elif "residual" in code:
         said.append(f"Q reads it to ±{code['residual']:.2f}: a bound of {_number(code['bound'])} nats.")
-    if "accuracy_hungarian" in code:
+    if {"accuracy_hungarian", "accuracy_majority"} <= set(code):
         said.append(
             f"Against labels it errs on {_percent(1 - code['accuracy_hungarian'])} of pictures one-to-one "
             f"and on {_percent(1 - code['accuracy_majority'])} by majority."
         )
-    if "distinct_digits" in code:
+    if {"distinct_digits", "classes"} <= set(code):
         said.append(f"Its {len(code['classes'])} categories show {code['distinct_digits']} distinct digits.")
     follows = code.get(code.get("property", ""))
     if follows and follows["rho"] is not None:

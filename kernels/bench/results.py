@@ -112,7 +112,7 @@ def read(path: str | Path) -> Results:
         return Results.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise KernelError(f"{path}: no such file; `python -m kernels bench --json FILE` writes one") from None
-    except (OSError, ValueError, ValidationError):
+    except (OSError, ValueError, ValidationError, RecursionError):
         raise KernelError(f"{path}: not the JSON that `python -m kernels bench --json` writes") from None
 
 

@@ -27,6 +27,12 @@ def make_run(folder: Path, **settings: Any) -> Path:
     return folder
 
 
+def line(step: int, **changes: Any) -> dict[str, Any]:
+    """A line of `metrics.jsonl` with what readers need."""
+    each = {"c1": 0.5, "c2": 0.1, "c3": 0.1}
+    return {"step": step, "loss_d": 1.0, "loss_g": 2.0, "bound": each, "bound_trained": each, **changes}
+
+
 def write_metrics(folder: Path, lines: list[dict[str, Any]], end: str = "") -> None:
     """`metrics.jsonl` of `lines`, and whatever `end` a killed process left."""
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + end)

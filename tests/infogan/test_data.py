@@ -166,8 +166,8 @@ def test_unreadable_path(tmp_path):
     one_line(lambda: data.load(str(tmp_path)), "has no train-images-idx3-ubyte")
     one_line(lambda: data.load("x" * 10_000))
     one_line(lambda: data.load("a\0b"))
-    (tmp_path / "picture.bmp").write_bytes(b"BM")
-    one_line(lambda: data.load(str(tmp_path / "picture.bmp")), "is of no known kind")
+    (tmp_path / "pictures.rar").write_bytes(b"Rar")
+    one_line(lambda: data.load(str(tmp_path / "pictures.rar")), "is of no known kind")
     one_line(lambda: data.load("mnist-5k", split="validation"), "'validation'", "held_out")
     write_idx(tmp_path / "train-images-idx3-ubyte", made(4)[0])
     one_line(lambda: data.load(str(tmp_path), split="held_out"), "4 pictures are too few")
@@ -252,51 +252,3 @@ def test_lying_npz_header(tmp_path, shape):
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("images.npy", head.getvalue() + bytes(80))
     one_line(lambda: data.load(str(tmp_path / "a.npz")), "'images' claims the shape")
-
-
-# --- damage of every kind: an error of ours or a sound data set, within bounded memory
-
-
-def damaged(content: bytes, draw: np.random.Generator) -> bytes:
-    out = bytearray(content)
-    kind = draw.integers(5)
-    at = int(draw.integers(len(out)))
-    if kind == 0:
-        out[at] ^= 1 << int(draw.integers(8))
-    elif kind == 1:
-        del out[at:]
-    elif kind == 2:  # headers, where lengths lie, are at the beginning and, in a zip file, at the end
-        near = int(draw.integers(min(len(out), 120)))
-        out[near if draw.integers(2) else -near - 1] = int(draw.integers(256))
-    elif kind == 3:
-        out[at : at + 4] = draw.bytes(4)
-    else:
-        out[at:at] = draw.bytes(int(draw.integers(1, 20)))
-    return bytes(out)
-
-
-@pytest.mark.parametrize("form", ["idx", "idx.gz", "npz", "npz packed"])
-def test_damaged_files_never_surprise(tmp_path, form):
-    images, labels = made(20, 4)
-    if form.startswith("idx"):
-        target, spec = tmp_path / "train-images-idx3-ubyte", tmp_path
-        write_idx(target, images, packed=form == "idx.gz")
-    else:
-        target = spec = tmp_path / "a.npz"
-        (np.savez_compressed if "packed" in form else np.savez)(target, images=images / 255, labels=labels)
-    content = target.read_bytes()
-    draw = np.random.default_rng(11)
-    refused = 0
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(400):
-        target.write_bytes(damaged(content, draw))
-        try:
-            read = data.load(str(spec))
-        except InputError as error:
-            refused += 1
-            assert "\n" not in str(error) and str(target) in str(error)
-        else:
-            assert read.images.dtype == np.float32 and read.images.ndim == 4
-            assert read.images.min() >= 0 and read.images.max() <= 1
-    assert refused > 100
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024  # KiB

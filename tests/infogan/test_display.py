@@ -7,7 +7,7 @@ import sys
 from importlib import metadata
 
 import pytest
-from made_runs import make_run, write_metrics
+from made_runs import line, make_run, write_metrics
 
 import infogan
 from infogan.codes import Code
@@ -25,7 +25,7 @@ def test_a_run_says_where_it_is_and_what_was_measured_last(tmp_path):
     run = infogan.load(folder)
     assert repr(run) == f"Run({str(folder)!r}, updates=7, codes='cat:4,uniform')"
     assert "bound" not in run._repr_html_()
-    write_metrics(folder, [{"step": 7, "bound": {"c1": 1.25, "c2": -0.5}}])
+    write_metrics(folder, [line(7, bound={"c1": 1.25, "c2": -0.5})])
     shown = infogan.load(folder)._repr_html_()
     assert "a&lt;b" in shown and "a<b" not in shown
     assert "bound 1.250 nats" in shown and "bound -0.500 nats" in shown

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from explored import serving
-from made_runs import make_run, write_metrics
+from made_runs import line, make_run, write_metrics
 from PIL import Image
 
 from infogan.cli import main
@@ -31,8 +31,8 @@ ASKED = {"codes": CODES, "noise": NOISE}
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory):
     folder = make_run(tmp_path_factory.mktemp("runs") / "tiny", codes="cat:4,uniform,normal:1:2")
-    line = {"bound": {"c1": 0.5, "c2": float("nan"), "c3": 0.1}, "loss_d": 1.0, "loss_g": 2.0}
-    write_metrics(folder, [{"step": step, **line} for step in range(1, 1001)])
+    bound = {"c1": 0.5, "c2": float("nan"), "c3": 0.1}
+    write_metrics(folder, [line(step, bound=bound) for step in range(1, 1001)])
     with serving(folder) as found:
         yield found
 

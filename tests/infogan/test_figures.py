@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from made_runs import make_run, write_metrics
+from made_runs import line, make_run, write_metrics
 from PIL import Image
 
 import infogan
@@ -137,11 +137,6 @@ def test_traversal_of_other_codes_and_colours(tmp_path, codes):
     run = infogan.load(make_run(tmp_path / "run", codes=codes, channels=3, image_size=16))
     for path in figures.traversal(run):
         assert opened(path).std() > 0
-
-
-def line(step: int) -> dict:
-    each = {"c1": 0.02 * step, "c2": -0.5 + 0.01 * step}
-    return {"step": step, "loss_d": 1.4, "loss_g": 0.7, "bound": each, "bound_trained": each}
 
 
 def test_curves_of_a_run(run):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_runs import make_run, write_metrics
+from made_runs import line, make_run, write_metrics
 
 import infogan
 from infogan import checkpoints, config, networks
@@ -140,12 +140,12 @@ def test_configuration_of_other_networks(tmp_path):
 def test_metrics_are_the_lines_of_the_file(tmp_path):
     folder = make_run(tmp_path / "run")
     assert infogan.load(folder).metrics == []
-    write_metrics(folder, [{"step": 10}, {"step": 20}], end='{"step": 3')
-    assert infogan.load(folder).metrics == [{"step": 10}, {"step": 20}]
-    write_metrics(folder, [{"step": 10}], end="not json\n")
-    one_line(lambda: infogan.load(folder).metrics, "metrics.jsonl is damaged")
-    write_metrics(folder, [{"step": 10}, {"stop": 2}])
-    one_line(lambda: infogan.load(folder).metrics, "metrics.jsonl, line 2")
+    write_metrics(folder, [line(10), line(20)], end='{"step": 3')
+    assert infogan.load(folder).metrics == [line(10), line(20)]
+    write_metrics(folder, [line(10)], end="not json\n")
+    one_line(lambda: infogan.load(folder).metrics, "metrics.jsonl, line 2: is damaged")
+    write_metrics(folder, [line(10, bound={"c1": "high"})])
+    one_line(lambda: infogan.load(folder).metrics, "metrics.jsonl, line 1: is damaged")
 
 
 def test_networks_build_is_what_a_checkpoint_holds(folder):
