@@ -4,6 +4,7 @@ In the game the categories of c1 settle early, and where one takes two kinds of 
 torn in two, no small step leads out again. A finer division is found without such accidents: here a head with
 more categories than c1 learns on the trunk by `objective.invariance` alone, its categories are merged into as
 many as c1 has so that the most information is kept (`merging`), and Q learns to read c1 as the merged head does.
+Where a run has labelled pictures, they decide which of the merged categories is which.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from infogan.codes import Code
 from infogan.config import Config
 from infogan.draws import Order
 from infogan.errors import Interrupted
+from infogan.labelled import Labelled, in_class_order
 from infogan.moved import moved
-from infogan.networks import Networks, mnist
+from infogan.networks import Networks, mnist, trunk_width
 from infogan.progress import bar
 from infogan.update import NotFinite
 from minigrad import nn, optim, random
@@ -37,13 +39,20 @@ BATCH = 500
 
 
 def take(
-    config: Config, networks: Networks, images: np.ndarray, device: str, *, stop: threading.Event, progress: bool
+    config: Config,
+    networks: Networks,
+    images: np.ndarray,
+    device: str,
+    labelled: Labelled | None = None,
+    *,
+    stop: threading.Event,
+    progress: bool,
 ) -> float:
     """All of the head start that `config` asks for: the information kept, in nats.
 
     Raises `Interrupted` where `stop` is set on the way, and `NotFinite`.
     """
-    start = HeadStart(config, networks, images, device)
+    start = HeadStart(config, networks, images, device, labelled)
     for step in bar(range(1, config.head_start + 1), desc="head start", disable=not progress):
         start.advance(step)
         if stop.is_set():
@@ -62,11 +71,12 @@ class HeadStart:
     networks: Networks
     images: np.ndarray
     device: str = "cpu"
+    labelled: Labelled | None = None
 
     def __post_init__(self) -> None:
         config = self.config
         self.fine = Code.parse(f"cat:{config.head_start_categories}")
-        self.head = nn.Linear(config.trunk_dense, self.fine.parameters)
+        self.head = nn.Linear(trunk_width(config), self.fine.parameters)
         mnist.initialise(self.head, self._stream("weights", 0))
         self.head.to(self.device)
         trained = [*self.networks.trunk.parameters(), *self.head.parameters()]
@@ -97,16 +107,22 @@ class HeadStart:
         features, q = self._readings()
         P = merging.joint(q[: len(q) // 2], q[len(q) // 2 :])
         group = merging.merge(P, k)
+        if self.labelled is not None:
+            _, known = self._read(self.images[self.labelled.places])
+            group = in_class_order(group, known, self.labelled.classes, k)
         self._teach(rows, features, q @ np.eye(k)[group])
         return merging.information(merging.merged(P, group, k))
 
     def _readings(self) -> tuple[np.ndarray, np.ndarray]:
         """What the trunk makes of moved copies (2N, ·) and fine readings (2N, ·), n and N + n of one picture."""
         pictures = self.images[:LOOKED_AT]
-        copies = moved(np.concatenate([pictures, pictures]), self._stream("look", 0))
+        return self._read(moved(np.concatenate([pictures, pictures]), self._stream("look", 0)))
+
+    def _read(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the trunk makes of pictures (n, ·), and their fine readings, in evaluation mode."""
         self.networks.eval()
         with mg.no_grad():
-            found = [self.networks.trunk(self._tensor(copies[at : at + BATCH])) for at in range(0, len(copies), BATCH)]
+            found = [self.networks.trunk(self._tensor(images[at : at + BATCH])) for at in range(0, len(images), BATCH)]
             readings = [self.head(features).softmax(1).numpy() for features in found]
         self.networks.train()
         return np.concatenate([f.numpy() for f in found]), np.concatenate(readings)

@@ -9,16 +9,19 @@ taken at its word "max over D" would make that trunk forget what Q needs. The tr
 G's first term is the non-saturating one of Goodfellow et al. (2014): it pulls the same way as
 E log(1 − D(G)), with a gradient that does not vanish while D wins.
 
-One term of the D and Q step is not the paper's and off by default: `invariance`.
+Two terms of the D and Q step are not the paper's and off by default: `invariance` and `supervision`; so
+is one of the G step: `contrast`.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 import minigrad as mg
 from infogan.codes import Code
-from minigrad.nn.functional import softplus
+from minigrad.nn.functional import cross_entropy, softplus
 
 TINY = float(np.finfo(np.float32).tiny)
 
@@ -67,14 +70,36 @@ def invariance(code: Code, parameters: mg.Tensor) -> list[mg.Tensor]:
     return terms
 
 
+def supervision(code: Code, parameters: mg.Tensor, c: mg.Tensor) -> mg.Tensor:
+    """E log Q(c1 = y|x) + H(c1) over labelled real pictures x of class y: nats, at most H(c1).
+
+    Spurr et al. 2017 (ss-InfoGAN): the code of a labelled picture is known, it is its class, so that eq. 5 can be
+    had of real pictures too. The first term is minus the cross-entropy of Q's reading, (N, code.parameters), and
+    the label, a row of `c` (N, K) one-hot; category k of the first categorical variable stands for class k.
+    """
+    first = next(i for i, variable in enumerate(code) if variable.discrete)
+    log_q = code[first].log_q(parameters[:, code.outputs[first]], c)
+    return log_q.mean() + code.entropy[first]
+
+
 def _p_log_p(p: mg.Tensor) -> mg.Tensor:
     return (p * p.clamp(min=TINY).log()).sum()
+
+
+def contrast(logits: mg.Tensor, held: mg.Tensor) -> mg.Tensor:
+    """E log H(k|x, x') + log K: how well H tells which of the K variables two pictures have in common, in nats.
+
+    InfoGAN-CR (Lin et al. 2020, section 4): x and x' are drawn with equal values of variable k, all else of theirs
+    independent; `logits` (N, K) are H's for N pairs, `held` (N,) their k. G and H both raise it: pictures in which
+    each variable moves something of its own. A lower bound of I(k; x, x') for k drawn evenly, at most log K.
+    """
+    return math.log(logits.shape[1]) - cross_entropy(logits, held)
 
 
 def discriminator_loss(V: mg.Tensor, information: mg.Tensor) -> mg.Tensor:
     """−V(D, G) − λ L_I(G, Q): what trunk, D and Q minimise.
 
-    The weighted `invariance`, where it is on, is a part of `information`.
+    The weighted `invariance` and `supervision`, where they are on, are parts of `information`.
     """
     return -V - information
 

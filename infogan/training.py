@@ -27,13 +27,14 @@ from infogan.checkpoints import Checkpoint
 from infogan.codes import Categorical, Variable
 from infogan.config import Config
 from infogan.data import Dataset
-from infogan.draws import Order, draw_noise
+from infogan.draws import Order, draw_noise, draw_pairs
 from infogan.errors import Diverged, InputError, Interrupted
 from infogan.events import Events
+from infogan.labelled import choose
 from infogan.moved import moved
 from infogan.progress import bar as progress_bar
 from infogan.progress import duration
-from infogan.update import Measured, Moved, Noise, NotFinite, Optimisers, update
+from infogan.update import Labelled, Measured, Moved, Noise, NotFinite, Optimisers, Pairs, update
 from infogan.watch import Watch
 from kernels.device import is_array, to_host
 from minigrad import optim, random
@@ -69,6 +70,9 @@ class Trainer:
         ]
         self.order = Order(config.seed, len(self.data), config.batch_size)
         self.order_of_moved = Order(config.seed, len(self.data), config.invariance_batch, "order of moved pictures")
+        n = config.labelled
+        self.labelled = choose(self.data, self.code, n, config.seed) if n else None
+        self.order_of_labelled = Order(config.seed, n, min(n, config.batch_size), "order of labelled pictures")
 
     def noise(self, purpose: str, step: int) -> Noise:
         """The input of G for a batch, on the run's device."""
@@ -134,6 +138,7 @@ class Trainer:
             "seconds": self.seconds,
             "pending": [vars(m) for m in self.pending],
             "head_start": self.head_start,
+            "labelled_sha256": self.labelled.sha256 if self.labelled else None,
         }
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -150,6 +155,11 @@ class Trainer:
             raise InputError(
                 f"{infogan.config.FILE} says {changed[0]} {getattr(self.config, changed[0])!r}, the run was "
                 f"trained with {was[changed[0]]!r}: put that back or start a new run"
+            )
+        if self.labelled and state["labelled_sha256"] != self.labelled.sha256:
+            raise InputError(
+                f"the labels of {self.config.data!r} are not those the run was trained with: "
+                "bring the old ones back or start a new run"
             )
         try:
             self.go_to(checkpoint.step, {part: checkpoint.part(part) for part in self.parts()})
@@ -168,6 +178,12 @@ class Trainer:
         for schedule in self.schedules:
             schedule.load_state_dict({**schedule.state_dict(), "last_epoch": step})
 
+    def copy(self) -> Trainer:
+        """Another trainer with equal networks and optimisers, after as many updates."""
+        copy = Trainer(self.config, self.data, self.device)
+        copy.go_to(self.step, self.parts())
+        return copy
+
     def _fixed_fields(self) -> dict[str, Any]:
         """The fields that a run keeps from its first update to its last."""
         return self.config.model_dump(mode="json", exclude=set(infogan.config.RESUMABLE))
@@ -184,12 +200,26 @@ class Trainer:
             self.noise("noise of G", step),
             informed=self.config.objective == "infogan",
             moved=self._moved(step) if self.config.invariance else None,
+            labelled=self._labelled(step, real) if self.labelled else None,
+            pairs=self._pairs(step) if self.config.contrastive and step > self.config.contrastive_from else None,
         )
 
     def _moved(self, step: int) -> Moved:
         pictures = self.data.images[self.order_of_moved.batch(step)]
         rng = random.stream(self.config.seed, "movements", step)
         return Moved(self._tensor(moved(np.concatenate([pictures, pictures]), rng)), self.config.invariance)
+
+    def _labelled(self, step: int, real: mg.Tensor) -> Labelled:
+        assert self.labelled is not None and self.code.first_categorical is not None
+        first = self.code.index(self.code.first_categorical)
+        batch = self.order_of_labelled.batch(step)
+        images = self._tensor(self.data.images[self.labelled.places[batch]])
+        c = self._tensor(self.labelled.one_hot(self.code[first].width)[batch])
+        return Labelled(mg.cat([images, real], 0), c, self.config.weights[first])
+
+    def _pairs(self, step: int) -> Pairs:
+        z, c, held = draw_pairs(self.config, self.code, step)
+        return Pairs(Noise(self._tensor(z), self._tensor(c)), self._tensor(held), self.config.contrastive)
 
     def _tensor(self, array: np.ndarray) -> mg.Tensor:
         return mg.tensor(array, device=self.device)
@@ -258,7 +288,7 @@ def _take_head_start(trainer: Trainer, run_dir: Path, say: Callable[[str], None]
     try:
         with _stop_on_ctrl_c() as stop:
             trainer.head_start = headstart.take(
-                config, trainer.networks, images, trainer.device, stop=stop, progress=progress
+                config, trainer.networks, images, trainer.device, trainer.labelled, stop=stop, progress=progress
             )
     except NotFinite as error:
         raise _diverged(run_dir, 0, str(error)) from None

@@ -30,8 +30,30 @@ class Moved(NamedTuple):
     weight: float
 
 
+class Labelled(NamedTuple):
+    """A batch of the supervision term and its weight: c1 of the labelled pictures, (n, K) one-hot.
+
+    They are the first n of `images`; the unlabelled real ones behind them are there for the batch's statistics.
+    """
+
+    images: mg.Tensor
+    c: mg.Tensor
+    weight: float
+
+
+class Pairs(NamedTuple):
+    """A batch of the contrastive term and its weight; rows n and N + n of z and c make a pair.
+
+    `held` (N,) is the variable of the code that a pair has in common, int64.
+    """
+
+    noise: Noise
+    held: mg.Tensor
+    weight: float
+
+
 class Optimisers(NamedTuple):
-    """One for trunk, D and Q, and one for G."""
+    """One for trunk, D and Q, and one for G (and H)."""
 
     d: Optimizer
     g: Optimizer
@@ -45,7 +67,9 @@ class Measured:
     −λ L_I as it entered G's loss. `spread` is how far G's pictures differ: the deviation of a pixel over the
     batch, mean over the pixels. A tuple has an entry a variable, but `residual` (√E(c − μ)²) only one a
     continuous variable, `readings` (K·k + k' of every draw, the category drawn and the one Q read) one a
-    categorical variable, and `invariance` one a categorical variable or none where that term is off.
+    categorical variable, and `invariance` one a categorical variable or none where that term is off, as
+    `supervision`, E log Q(c1 = y|x) + H(c1) on the labelled pictures, is `None`. `contrast`
+    is what pairs told of the variable they share, or `None`.
     """
 
     loss_d: float
@@ -57,6 +81,8 @@ class Measured:
     readings: tuple[tuple[int, ...], ...]
     spread: float
     invariance: tuple[float, ...] = ()
+    supervision: float | None = None
+    contrast: float | None = None
 
 
 class NotFinite(ArithmeticError):
@@ -74,17 +100,23 @@ def update(
     *,
     informed: bool = True,
     moved: Moved | None = None,
+    labelled: Labelled | None = None,
+    pairs: Pairs | None = None,
 ) -> Measured:
     """Train D and Q once, then G once; everything of one dtype and on one device, networks in training mode.
 
     `real` is (N, C, H, W) in [0, 1]; `weights` is λ of each variable. Without `informed` it is the regular
     GAN: no information term reaches G or the trunk, and Q's head only learns to read what the trunk happens
-    to tell, so that the bound can be compared. With `moved` trunk and Q also learn to read copies alike.
+    to tell, so that the bound can be compared. With `moved` trunk and Q also learn to read copies alike, with
+    `labelled` to read classes as categories of c1. With `pairs` G and H learn that two pictures show which variable
+    they share.
     Raises `NotFinite` before a step that such a loss would spoil.
     """
-    loss_d, alike = _discriminator_step(networks, optimisers.d, code, weights, real, noise_d, informed, moved)
-    measured = _generator_step(networks, optimisers.g, code, weights, noise_g, informed, loss_d)
-    return replace(measured, invariance=alike)
+    loss_d, alike, supervision = _discriminator_step(
+        networks, optimisers.d, code, weights, real, noise_d, informed, moved, labelled
+    )
+    measured = _generator_step(networks, optimisers.g, code, weights, noise_g, informed, loss_d, pairs)
+    return replace(measured, invariance=alike, supervision=supervision)
 
 
 def _discriminator_step(
@@ -96,15 +128,18 @@ def _discriminator_step(
     noise: Noise,
     informed: bool,
     moved: Moved | None,
-) -> tuple[float, tuple[float, ...]]:
-    """−V(D, G), and what the invariance term measured.
+    labelled: Labelled | None,
+) -> tuple[float, tuple[float, ...], float | None]:
+    """−V(D, G), and what the invariance and the supervision term measured.
 
-    Real, generated and moved pictures pass the trunk apart: the statistics of their batches must not mix. Where
-    there are moved ones, they alone count in the running statistics: Q is to read real pictures by these.
+    Real, generated, moved and labelled pictures pass the trunk apart: the statistics of their batches must not mix.
+    Where there are moved or labelled ones, these alone count in the running statistics: Q is to read real pictures
+    by them.
     """
+    plain = moved is None and labelled is None
     with mg.no_grad():
         fake = networks.generate(*noise)
-    with nullcontext() if moved is None else frozen_statistics(networks.trunk, networks.Q_head):
+    with nullcontext() if plain else frozen_statistics(networks.trunk, networks.Q_head):
         logits_real = networks.D(real)
         features = networks.trunk(fake)
         V = objective.value(logits_real, networks.judge(features))
@@ -116,12 +151,18 @@ def _discriminator_step(
         alike = objective.invariance(code, networks.Q(moved.images))
         for term in alike:
             information = information + moved.weight * term
+    supervision = None
+    if labelled is not None:
+        read = networks.Q(labelled.images)[: len(labelled.c)]
+        supervision = objective.supervision(code, read, labelled.c)
+        information = information + labelled.weight * supervision
     loss = objective.discriminator_loss(V, information)
     _finite(loss, "the loss of D and Q")
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
-    return -V.item(), tuple(term.item() for term in alike)
+    found = None if supervision is None else supervision.item()
+    return -V.item(), tuple(term.item() for term in alike), found
 
 
 def _generator_step(
@@ -132,6 +173,7 @@ def _generator_step(
     noise: Noise,
     informed: bool,
     loss_d: float,
+    pairs: Pairs | None,
 ) -> Measured:
     """D and Q stand still: no gradient is computed for them and their running statistics do not move."""
     still = (networks.trunk, networks.D_head, networks.Q_head)
@@ -146,6 +188,9 @@ def _generator_step(
             terms = objective.information(code, reading, noise.c)
             information = objective.weighted(terms, weights)
             loss = objective.generator_loss(adversarial, information) if informed else adversarial
+            shared = None if pairs is None else _contrast(networks, pairs)
+            if pairs is not None and shared is not None:
+                loss = loss - pairs.weight * shared
             _finite(loss, "the loss of G")
             optimiser.zero_grad()
             loss.backward()
@@ -163,7 +208,14 @@ def _generator_step(
         residual=tuple(code.residual(parameters, c)),
         readings=tuple(tuple(read.tolist()) for read in code.readings(parameters, c)),
         spread=float(to_host(pictures.data.std(axis=0).mean())),
+        contrast=None if shared is None else shared.item(),
     )
+
+
+def _contrast(networks: Networks, pairs: Pairs) -> mg.Tensor:
+    """Both pictures of all pairs are made in one batch, so that one set of statistics holds for them."""
+    pictures, n = networks.generate(*pairs.noise), len(pairs.held)
+    return objective.contrast(networks.compare(pictures[:n], pictures[n:]), pairs.held)
 
 
 def _finite(loss: mg.Tensor, what: str) -> None:

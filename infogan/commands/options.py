@@ -42,10 +42,15 @@ def of_run(command: Command) -> Command:
         command,
         click.option(
             "--preset",
-            help="mnist: the paper's networks, 28×28 grey; mnist-robust: so trained that c1 reads digits; "
-            "auto: the same networks for any size.",
+            help="auto: the paper's networks where they fit, else such for the pictures' size; mnist: the paper's, "
+            "28×28 grey; mnist-robust: so trained that c1 reads digits.  [default: auto]",
         ),
-        click.option("--data", help="mnist-5k [default], a folder of IDX files, or an .npz with images."),
+        click.option("--data", help="mnist-5k [default], a folder of pictures or IDX files, or an .npz with images."),
+        click.option("--image-size", type=int, help="Side that pictures' files are brought to, 16 to 128; "
+                     "without it the nearest of 16, 28, 32, 64."),
+        click.option("--channels", type=int, help="1 grey, 3 colour; without it what the pictures are."),
+        click.option("--fit", type=click.Choice(["crop", "pad"]),
+                     help="How a file becomes square: its middle, or all of it with bars.  [default: crop]"),
         click.option("--steps", type=int, help="Updates: each a step of D and Q, then one of G.  [default: 5000]"),
         click.option("--batch-size", type=int, help="Pictures in a batch.  [default: 128]"),
         click.option(
@@ -53,6 +58,8 @@ def of_run(command: Command) -> Command:
             help="The latent code: cat:K[:p1/p2/…], uniform[:low:high], normal[:mean:std], 4x in front to repeat.  "
             "[default: cat:10,uniform,uniform]",
         ),
+        click.option("--labelled", type=int, help="Training pictures whose labels teach Q that category k of c1 is class k."
+                     "  [default: 0, no label is looked at]"),
         click.option("--noise", type=int, help="Entries of z, the noise with no meaning.  [default: 62]"),
         click.option(
             "--objective",
@@ -61,7 +68,7 @@ def of_run(command: Command) -> Command:
         ),
         click.option("--checkpoint-every", type=int, help="Updates between checkpoints.  [default: 500]"),
         of_fields,
-    )
+    )  # fmt: skip
 
 
 def of_backend(command: Command) -> Command:

@@ -35,7 +35,8 @@ def evaluate(run: Run, data: str | None = None, recipe: Recipe | None = None) ->
     bound cannot pass).
 
     On labelled data, of every categorical code: agreement with the labels (`clustering.scores`) under the
-    running batch statistics, the headline, and under `re_estimated` ones. `data` names the pictures: their
+    running batch statistics, the headline, and under `re_estimated` ones; of the code that a run with labelled
+    pictures ties to classes also `accuracy`, category k standing for class k with no matching. `data` names the pictures: their
     test part if they have one, else the held-out one; by default the held-out part of the run's own data.
 
     On grey pictures of ten classes, taken for digits: `distinct_digits` of every categorical code, and of
@@ -83,9 +84,9 @@ def pictures_of(run: Run, data: str | None) -> tuple[Dataset, Dataset]:
 
     Raises `InputError`, before anything long, where they do not fit the run.
     """
-    training = data_sets.load(run.config.data)
+    training = data_sets.load(run.config.data, frame=run.config.frame)
     split = "test" if data is not None and data_sets.has_test(data) else "held_out"
-    shown = data_sets.load(data or run.config.data, split=split)
+    shown = data_sets.load(data or run.config.data, split=split, frame=run.config.frame)
     for part in (training, shown):
         run.pictures(part.images[:1])
     return training, shown
@@ -128,7 +129,11 @@ def agreement(run: Run, training: np.ndarray, shown: Dataset) -> Codes:
 def _scores(run: Run, shown: Dataset) -> Codes:
     assert shown.labels is not None
     code, read = run.code, run.encode(shown.images)
-    return {k: clustering.scores(read[k].argmax(axis=1), shown.labels, code[k].width) for k in code.categorical}
+    categories = {name: read[name].argmax(axis=1) for name in code.categorical}
+    found = {name: clustering.scores(own, shown.labels, code[name].width) for name, own in categories.items()}
+    if run.config.labelled and (name := code.first_categorical):
+        found[name]["accuracy"] = float(np.mean(categories[name] == shown.labels))
+    return found
 
 
 def meanings(run: Run, shown: Dataset, ones: list[int]) -> Codes:
@@ -218,6 +223,8 @@ def _line(name: str, code: dict[str, Any]) -> str:
     if "accuracy_hungarian" in code:
         line += f", error {1 - code['accuracy_hungarian']:.1%} one-to-one"
         line += f" and {1 - code['accuracy_majority']:.1%} by majority"
+    if "accuracy" in code:
+        line += f", {1 - code['accuracy']:.1%} with no matching (category k is class k)"
     if "distinct_digits" in code:
         line += f", its {len(code['classes'])} categories show {code['distinct_digits']} distinct digits"
         line += f" ({np.mean(code['purity']):.1%} pure)"
