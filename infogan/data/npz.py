@@ -12,6 +12,8 @@ import tokenize
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import IO
@@ -41,13 +43,34 @@ def read_npz(path: Path, split: Split) -> Dataset:
     `images`: (N, H, W), (N, C, H, W) or (N, H, W, C) with C = 1 or 3; bool, uint8 of 0 to 255, or floats in
     [0, 1]. `labels`: (N,) integers from 0. Raises `InputError`, in one line, for whatever is not that.
     """
+    with _opened(path) as (archive, digest):
+        images = _images(_member(archive, "images", "images=..., labels=..."))
+        labels = _labels(_member(archive, "labels"), len(images)) if _has(archive, "labels") else None
+    return cut(Pictures(images, labels, digest), str(path), split)
+
+
+def read_arrays(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """The arrays `needed` of an `.npz` and those of `optional` that are there, as stored: numbers of any shape.
+
+    `"images"` among them are checked as `read_npz` does, and come as (N, C, H, W). Raises `InputError`, in one line,
+    where the file is not whole or lacks one.
+    """
+    with _opened(path) as (archive, _):
+        there = [*needed, *(name for name in optional if _has(archive, name))]
+        call = ", ".join(f"{name}=..." for name in needed)
+        found = {name: _member(archive, name, call) for name in there}
+        return {name: _images(array) if name == "images" else array for name, array in found.items()}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
+    """The archive and its sha256; whatever is wrong with them, or found unsuitable, is an `InputError`."""
     try:
         with open(path, "rb") as raw:
             digest = hashlib.file_digest(raw, "sha256").hexdigest()
             raw.seek(0)
             with zipfile.ZipFile(raw) as archive:
-                images = _images(_member(archive, "images"))
-                labels = _labels(_member(archive, "labels"), len(images)) if _has(archive, "labels") else None
+                yield archive, digest
     except _Unsuitable as error:
         raise InputError(f"{path}: {error}") from None
     except MemoryError:
@@ -55,17 +78,16 @@ def read_npz(path: Path, split: Split) -> Dataset:
     except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: is no readable .npz ({reason}); write it with numpy.savez") from None
-    return cut(Pictures(images, labels, digest), str(path), split)
 
 
 def _has(archive: zipfile.ZipFile, name: str) -> bool:
     return f"{name}.npy" in archive.namelist()
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+def _member(archive: zipfile.ZipFile, name: str, call: str = "") -> np.ndarray:
     if not _has(archive, name):
         there = ", ".join(n.removesuffix(".npy") for n in archive.namelist()[:8]) or "nothing"
-        raise _Unsuitable(f"has no array '{name}' but {there}; write numpy.savez(path, images=..., labels=...)")
+        raise _Unsuitable(f"has no array '{name}' but {there}; write numpy.savez(path, {call})")
     info = archive.getinfo(f"{name}.npy")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise _Unsuitable(f"'{name}' is compressed in no way of numpy.savez; write the file with it")
