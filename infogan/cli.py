@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from infogan.commands.data import data
+from infogan.commands.encode import encode
 from infogan.commands.evaluate import evaluate
 from infogan.commands.experiment import experiment
 from infogan.commands.explore import explore
@@ -35,7 +36,7 @@ def cli() -> None:
     """
 
 
-for command in (train, sweep, experiment, evaluate, traverse, generate, explore, data, report, export):
+for command in (train, sweep, experiment, evaluate, traverse, generate, encode, explore, data, report, export):
     cli.add_command(command)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def bar(over: Iterable[Any] | None = None, **settings: Any) -> Any:
@@ -13,6 +15,13 @@ def bar(over: Iterable[Any] | None = None, **settings: Any) -> Any:
 
     interval = 0.5 if sys.stderr.isatty() else 30.0
     return tqdm(over, unit=" updates", mininterval=interval, dynamic_ncols=True, **settings)
+
+
+def slow(over: Iterable[T], what: str, unit: str, total: int | None = None) -> Iterable[T]:
+    """`over`, with a bar on standard error once it has taken two seconds: `what` is done, `unit` with its space."""
+    from tqdm import tqdm
+
+    return tqdm(over, what, total, unit=unit, delay=2, leave=False, file=sys.stderr)
 
 
 def duration(seconds: float) -> str:

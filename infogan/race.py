@@ -34,8 +34,8 @@ def beside_defaults(trainer: Trainer, mine: Mapping[str, str], name: str) -> str
     if not mine or trainer.step >= trainer.config.steps:
         return None
     sides: dict[str, tuple[Trainer, dict[str, None]]] = {
-        "mine": (_copy(trainer), {}),
-        "defaults": (_copy(trainer), dict.fromkeys(mine)),
+        "mine": (trainer.copy(), {}),
+        "defaults": (trainer.copy(), dict.fromkeys(mine)),
     }
     try:
         with np.errstate(all="ignore"):  # as in training
@@ -67,10 +67,3 @@ def _times(sides: Mapping[str, tuple[Trainer, dict[str, None]]]) -> dict[str, li
             if sum(map(sum, taken.values())) > BUDGET:
                 break
     return taken
-
-
-def _copy(trainer: Trainer) -> Trainer:
-    """Another trainer with equal networks and optimisers, after as many updates."""
-    copy = Trainer(trainer.config, trainer.data, trainer.device)
-    copy.go_to(trainer.step, trainer.parts())
-    return copy

@@ -11,9 +11,9 @@ from typing import Any
 
 import infogan.config
 import kernels
-from infogan import checkpoints, record
+from infogan import checkpoints, networks, record
 from infogan.config import Config
-from infogan.data import Dataset
+from infogan.data import Dataset, Frame
 from infogan.data import load as load_data
 from infogan.errors import InputError
 from infogan.training import Trainer
@@ -54,8 +54,8 @@ def new_run(settings: Mapping[str, Any], run_dir: Path, device: str, kernel_file
     """
     _refuse_another_run(run_dir)
     config = infogan.config.make(settings)
-    data = load_data(config.data)
-    config = infogan.config.make({**_of_pictures(data), "data": lasting(config.data), **_given(settings)})
+    data = load_data(config.data, frame=_asked_frame(config))
+    config = infogan.config.make({**_decided(config, data), "data": lasting(config.data), **_given(settings)})
     _check_pictures(config, data)
     trainer = Trainer(config, data, device)
     _write_config(trainer, run_dir, kernel_file)
@@ -79,7 +79,7 @@ def resumed_run(
         say(f"{run_dir} holds no run yet: starting one")
         return new_run(settings, run_dir, device, kernel_file)
     config = _with_changes(infogan.config.read(run_dir)[0], settings, run_dir)
-    data = load_data(config.data)
+    data = load_data(config.data, frame=config.frame)
     _check_pictures(config, data)
     trainer = Trainer(config, data, device)
     if checkpoints.exist(run_dir):
@@ -140,6 +140,18 @@ def _of_pictures(data: Dataset) -> dict[str, Any]:
     if height != width:
         raise InputError(f"data {data.name}: pictures are {height}×{width}: square ones are needed")
     return {"image_size": height, "channels": channels}
+
+
+def _decided(config: Config, data: Dataset) -> dict[str, Any]:
+    """The fields that nobody has set and the pictures decide: their shape, and under preset auto the networks."""
+    shape = _of_pictures(data)
+    return shape if config.preset != "auto" else {**shape, "network": networks.fitting(**shape)}
+
+
+def _asked_frame(config: Config) -> Frame:
+    """What pictures' files are to be brought to, as far as somebody has said."""
+    asked = {f: getattr(config, f) if f in config.model_fields_set else None for f in ("image_size", "channels")}
+    return Frame(asked["image_size"], asked["channels"], config.fit)
 
 
 def _check_pictures(config: Config, data: Dataset) -> None:

@@ -72,13 +72,13 @@ def is_trained(settings: Settings, folder: Path) -> bool:
     if not (folder / infogan.config.FILE).exists():
         return False
     found, environment = infogan.config.read(folder)
-    wanted = infogan.config.make({"image_size": found.image_size, "channels": found.channels, **settings})
+    wanted = infogan.config.make({**{f: getattr(found, f) for f in infogan.config.OF_PICTURES}, **settings})
     for field in Config.model_fields:
         here, asked = getattr(found, field), getattr(wanted, field)
         if field not in infogan.config.RESUMABLE and here != asked:
             raise InputError(f"{folder} holds a run with {field} {here!r}, not {asked!r}: give another folder")
     if start.lasting(wanted.data) != found.data:
-        here, asked = environment.get("data", {}).get("sha256"), data.load(wanted.data).sha256
+        here, asked = environment.get("data", {}).get("sha256"), data.load(wanted.data, frame=wanted.frame).sha256
         if here != asked:
             raise InputError(f"{folder} holds a run on data {found.data!r}, not {wanted.data!r}: give another folder")
     if not checkpoints.exist(folder):

@@ -15,6 +15,7 @@ def data_list() -> None:
     """What --data takes."""
     click.echo("mnist-5k   5,000 real digits that come with the installation: 4,000 to train, 1,000 held out")
     click.echo("FOLDER     IDX files with MNIST's names, raw or gzip")
+    click.echo("FOLDER     pictures of any size (.png, .jpg, …); subfolders, where there are several, are labels")
     click.echo("FILE.npz   images (N, H, W) or (N, C, H, W), bytes or floats in [0, 1]; labels if there are any")
 
 

@@ -43,7 +43,7 @@ def train(
     \b
     Examples:
       infogan train --preset mnist --out runs/digits
-      infogan train --data pictures.npz --codes cat:5,2xuniform --seed 1
+      infogan train --data photographs/ --image-size 32 --codes cat:5,2xuniform --out runs/photographs
       infogan train --out runs/digits --resume --steps 10000
       infogan train --objective gan --set leaky_slope=0.01
     """
@@ -53,7 +53,7 @@ def train(
     settings = options.settings(given, fields)
     if resume and out is None:
         raise InputError("--resume needs --out: the folder of the run to go on with")
-    from infogan import events, race, start, training
+    from infogan import events, pace, race, start, training
 
     if log:
         events.library()  # before anything is begun, an error if it is not there
@@ -64,6 +64,8 @@ def train(
     click.echo(start.describe(trainer))
     if kernel_file and (line := race.beside_defaults(trainer, mine, Path(kernel_file).name)):
         click.echo(line)
+    if expected := pace.of(trainer):
+        click.echo(expected)
     with events.Events(run_dir, trainer.step) if log else nullcontext() as told:
         training.train(trainer, run_dir, events=told)
     click.echo(training.summary(trainer, run_dir))

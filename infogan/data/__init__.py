@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from infogan.data import idx, mnist5k, npz
-from infogan.data.dataset import Dataset, Split, check_split
+from infogan.data import folder, idx, mnist5k, npz
+from infogan.data.dataset import Dataset, Frame, Split, check_split
 from infogan.errors import InputError
 
-__all__ = ["Dataset", "Split", "has_test", "load"]
+__all__ = ["Dataset", "Frame", "Split", "has_test", "load"]
 
 
-def load(spec: str, *, split: str = "train") -> Dataset:
+def load(spec: str, *, split: str = "train", frame: Frame = Frame()) -> Dataset:
     """The pictures that `spec` names, as float32 (N, C, H, W) in [0, 1].
 
-    `spec` is `"mnist-5k"`, a folder of IDX files with MNIST's names (raw or gzip), or an `.npz` with
-    `images` and optional `labels`. `split` is `"train"`, `"held_out"` (one picture in five, at most 10,000,
-    a fixed and class-balanced choice that `"train"` leaves out) or `"test"` (a folder's `t10k-*` files).
+    `spec` is `"mnist-5k"`, a folder of IDX files with MNIST's names (raw or gzip), an `.npz` with `images` and
+    optional `labels`, a folder of pictures (subfolders are labels), or one picture's file; pictures' files are
+    brought to `frame`. `split` is `"train"`, `"held_out"` (one picture in five, at most 10,000, a fixed and
+    class-balanced choice that `"train"` leaves out), `"test"` (a folder's `t10k-*` files) or `"all"` (train and
+    held-out pictures in the order of the files).
     Raises `InputError`, in one line, where the files are not as they should be.
     """
     part = check_split(split)
@@ -24,16 +26,24 @@ def load(spec: str, *, split: str = "train") -> Dataset:
         return mnist5k.read_mnist_5k(part)
     path = _path(spec)
     if path.is_dir():
+        if not _holds_idx(path) and folder.holds_pictures(path):
+            return folder.read_folder(path, part, frame)
         return idx.read_folder(path, part)
     if path.is_file() and path.suffix == ".npz":
         return npz.read_npz(path, part)
+    if path.is_file() and folder.is_picture(path):
+        return folder.read_one(path, part, frame)
     wrong = "is of no known kind" if path.exists() else "does not exist"
-    raise InputError(f"data {spec!r} {wrong}: use 'mnist-5k', a folder of IDX files, or an .npz")
+    raise InputError(f"data {spec!r} {wrong}: use 'mnist-5k', a folder of IDX files or pictures, or an .npz")
 
 
 def has_test(spec: str) -> bool:
     """Whether the data that `spec` names come with test pictures of their own."""
     return spec != mnist5k.NAME and idx.holds_idx(_path(spec), "t10k")
+
+
+def _holds_idx(path: Path) -> bool:
+    return any(idx.holds_idx(path, part) for part in ("train", "t10k"))
 
 
 def _path(spec: str) -> Path:

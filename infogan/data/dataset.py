@@ -7,9 +7,22 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
+from infogan.data.picture import Fit
 from infogan.errors import InputError
 
-Split: TypeAlias = Literal["train", "held_out", "test"]
+Split: TypeAlias = Literal["train", "held_out", "test", "all"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What pictures of any size are brought to: height and width, channels (`None`: what suits them), and how.
+
+    Data whose pictures have one size are what they are, and no frame changes them.
+    """
+
+    size: int | None = None
+    channels: int | None = None
+    fit: Fit = "crop"
 
 
 @dataclass(frozen=True)
@@ -17,8 +30,9 @@ class Dataset:
     """Pictures to train on or to measure with.
 
     `images` is float32 of shape (N, C, H, W) in [0, 1]; `labels` int64 of shape (N,), or `None` where the
-    files hold none. `sha256` is that of the file with the pictures, as `sha256sum` prints it. `split` says
-    in words which part this is.
+    files hold none. `sha256` is that of the file with the pictures, as `sha256sum` prints it, or of all files
+    where there are many. `split` says in words which part this is. `names` are those of the pictures' files,
+    where each has its own.
     """
 
     images: np.ndarray
@@ -26,6 +40,7 @@ class Dataset:
     name: str
     sha256: str
     split: str
+    names: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -33,11 +48,12 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A file's content before splitting: `images` (N, C, H, W) as stored, and `labels` (N,) or `None`."""
+    """What files hold before splitting: `images` (N, C, H, W) as stored, `labels` (N,) and `names` or `None`."""
 
     images: np.ndarray
     labels: np.ndarray | None
     sha256: str
+    names: tuple[str, ...] | None = None
 
     def take(self, index: np.ndarray | slice, name: str, split: str) -> Dataset:
         """The pictures at `index`, scaled to [0, 1]; bytes count 0 to 255."""
@@ -46,7 +62,8 @@ class Pictures:
         if chosen.dtype == np.uint8:
             images /= np.float32(255)
         labels = None if self.labels is None else self.labels[index].astype(np.int64)
-        return Dataset(images, labels, name, self.sha256, split)
+        names = None if self.names is None else tuple(np.array(self.names, dtype=object)[index])
+        return Dataset(images, labels, name, self.sha256, split, names)
 
 
 def held_out_split(pictures: Pictures) -> tuple[np.ndarray, np.ndarray]:
@@ -75,6 +92,8 @@ def cut(pictures: Pictures, name: str, split: Split, test: Pictures | None = Non
         if test is None:
             raise InputError(f"{name}: no test pictures there; ask for the split 'held_out' or 'train'")
         return test.take(slice(None), name, f"test: all {len(test.images):,} test pictures")
+    if split == "all":
+        return pictures.take(slice(None), name, f"all {total:,} pictures")
     train, held = held_out_split(pictures)
     index = train if split == "train" else held
     if not len(index):

@@ -101,7 +101,10 @@ def _find(folder: Path, stem: str, dimensions: int) -> Path | None:
 def _read_pair(folder: Path, part: str) -> Pictures:
     path = _find(folder, f"{part}-images", 3)
     if path is None:
-        raise InputError(f"{folder}: has no {part}-images-idx3-ubyte, raw or .gz, as MNIST's files are named")
+        raise InputError(
+            f"{folder}: has no {part}-images-idx3-ubyte, raw or .gz, as MNIST's files are named, "
+            "and no pictures (.png, .jpg, …)"
+        )
     images, digest = read_idx(path, 3)
     labels_path = _find(folder, f"{part}-labels", 1)
     labels = None

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-
 import numpy as np
-from PIL import Image, ImageChops, ImageOps
+from PIL import Image, ImageChops
 
-from infogan.errors import InputError
+from infogan.data.picture import Fit, opened, squared
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MOST_PIXELS = 1 << 24
 """Pixels a file may unpack to: a 4096×4096 photograph, 50 MB. A header that claims more is turned away unread."""
 
@@ -20,49 +16,20 @@ _FIT = 20 / 28
 """Share of the side MNIST's digits were fitted into before they were centred by mass (LeCun et al. 1998)."""
 
 
-def take(content: bytes, channels: int, side: int, *, invert: bool = False, centre: bool = False) -> np.ndarray:
-    """The picture in a file's bytes as (side, side, channels) bytes, its middle square scaled by areas.
+def take(
+    content: bytes, channels: int, side: int, *, fit: Fit = "crop", invert: bool = False, centre: bool = False
+) -> np.ndarray:
+    """The picture in a file's bytes as (side, side, channels) bytes, brought to them as a folder's pictures are.
 
     `invert` swaps dark and light. `centre` fits what is light into 20/28 of the side and puts its centre of
     mass into the middle, as MNIST was made. Raises `InputError` for what is no picture, or too large a one.
     """
-    picture = _opened(content).convert("L" if channels == 1 else "RGB")
+    picture = opened(content, MOST_PIXELS, side=side).convert("L" if channels == 1 else "RGB")
     if invert:
         picture = ImageChops.invert(picture)
     if centre:
         picture = _centred(picture, side)
-    picture = ImageOps.fit(picture, (side, side), Image.Resampling.BOX)
-    return np.asarray(picture).reshape(side, side, channels)
-
-
-def _opened(content: bytes) -> Image.Image:
-    """The first picture of a file, upright, laid on white where it is transparent."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own, softer limit on pixels, and oddities of metadata
-            picture: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
-            _check_size(*picture.size)
-            picture.load()
-            picture = ImageOps.exif_transpose(picture)
-    except InputError:
-        raise
-    except Exception:  # a decoder may raise anything on damaged bytes
-        raise InputError(
-            f"this is no whole picture: give a file of {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-        ) from None
-    if picture.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut off at 255
-        picture = Image.fromarray((np.clip(np.asarray(picture), 0, 65535) / 257).astype(np.uint8))
-    if picture.has_transparency_data:
-        upper = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", upper.size, "white"), upper)
-    return picture
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
-        raise InputError(
-            f"the picture has {width}×{height} pixels: give one of at most {MOST_PIXELS:,}".replace(",", " ")
-        )
+    return np.asarray(squared(picture, side, fit)).reshape(side, side, channels)
 
 
 def _centred(picture: Image.Image, side: int) -> Image.Image:

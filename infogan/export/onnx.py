@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from infogan.errors import InfoganError, InputError
+from infogan.networks.ranges import Affine
 from infogan.run import Run
 from kernels import slope_of
 from minigrad import nn, serialize
@@ -27,7 +28,7 @@ TOLERANCE = 1e-5
 CHECKED = 16
 """Pictures on which a written graph is held against the run's own networks."""
 
-_Given = tuple[str, dict[str, Any], list[tuple[str, np.ndarray]]]
+_Given = tuple[str, dict[str, Any], list[tuple[str, np.ndarray | np.float32]]]
 """An operator of ONNX, its attributes, and its inputs beside the data."""
 
 
@@ -126,11 +127,11 @@ class _Graph:
         """One node that gives `output`."""
         self.nodes.append(self.helper.make_node(operator, inputs, [output], **attributes))
 
-    def constant(self, name: str, values: np.ndarray) -> str:
+    def constant(self, name: str, values: np.ndarray | np.float32) -> str:
         """An array of the graph's own under `name`."""
         from onnx import numpy_helper
 
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self.constants.append(numpy_helper.from_array(np.array(values, order="C"), name))
         return name
 
     def sequence(self, module: nn.Module, name: str, source: str, target: str) -> None:
@@ -151,10 +152,12 @@ def _layers(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
 
 def _steps(path: str, layer: nn.Module) -> list[_Given]:
     """The operators that a layer becomes: itself, and the activation fused with it."""
+    if isinstance(layer, Affine):
+        return [("Mul", {}, [("scale", np.float32(layer.scale))]), ("Add", {}, [("shift", np.float32(layer.shift))])]
     for kind, write in _WRITERS.items():
         if isinstance(layer, kind):
             return [write(path, layer), *_activation(getattr(layer, "activation", None))]
-    known = ", ".join(kind.__name__ for kind in _WRITERS)
+    known = ", ".join(kind.__name__ for kind in (*_WRITERS, Affine))
     raise InputError(f"{path} is {type(layer).__name__}, which has no counterpart in ONNX here; known are {known}")
 
 

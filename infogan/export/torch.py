@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from infogan.errors import InputError
+from infogan.networks.ranges import Affine
 from infogan.run import Run
 from kernels import slope_of
 from minigrad import nn, serialize
@@ -30,6 +31,17 @@ from pathlib import Path
 
 import torch
 from torch import nn
+
+
+class Affine(nn.Module):
+    """scale * x + shift."""
+
+    def __init__(self, scale, shift):
+        super().__init__()
+        self.scale, self.shift = scale, shift
+
+    def forward(self, x):
+        return self.scale * x + self.shift
 
 
 class Networks(nn.Module):
@@ -105,6 +117,8 @@ def _source(module: nn.Module, depth: int) -> str:
 def _layer(layer: nn.Module) -> tuple[str, str | None]:
     """PyTorch's constructor of a layer, and that of the activation fused with it."""
     settings = layer.extra_repr()
+    if isinstance(layer, Affine):
+        return f"Affine({settings})", None
     activation = getattr(layer, "activation", None)
     if activation is None:
         return f"nn.{type(layer).__name__}({settings})", None

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import minigrad as mg
 from infogan.config import Config
-from infogan.networks import mnist
+from infogan.networks import mnist, sized
 from minigrad import nn, random
+
+NETWORKS: dict[str, ModuleType] = {"mnist": mnist, "sized": sized}
+"""Values of the field `network`: modules with `generator`, `trunk`, `features`, `d_head` and `q_head`."""
+
+SMALLEST = 16
+"""Side from which networks are built from the size."""
 
 
 class Networks(nn.Module):
@@ -43,8 +51,20 @@ class Networks(nn.Module):
         return [p for m in (self.trunk, self.D_head, self.Q_head) for p in m.parameters()]
 
 
+def fitting(image_size: int, channels: int) -> str:
+    """The networks for pictures of that shape: the paper's own where there are some, else built from the size."""
+    return "mnist" if (image_size, channels) == (28, 1) or image_size < SMALLEST else "sized"
+
+
+def trunk_width(config: Config) -> int:
+    """What the trunk of the networks that `config` describes gives a picture."""
+    found: int = NETWORKS[config.network].features(config)
+    return found
+
+
 def build(config: Config) -> Networks:
     """The networks `config` describes, float32 on the host, initialised from `config.seed` alone."""
-    networks = Networks(mnist.generator(config), mnist.trunk(config), mnist.d_head(config), mnist.q_head(config))
+    of = NETWORKS[config.network]
+    networks = Networks(of.generator(config), of.trunk(config), of.d_head(config), of.q_head(config))
     mnist.initialise(networks, random.stream(config.seed, "weights", 0))
     return networks

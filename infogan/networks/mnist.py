@@ -55,6 +55,11 @@ def trunk(config: Config) -> nn.Sequential:
     )
 
 
+def features(config: Config) -> int:
+    """What the trunk gives a picture."""
+    return config.trunk_dense
+
+
 def d_head(config: Config) -> nn.Module:
     """(N, trunk_dense) → (N, 1), the logit of D."""
     return nn.Linear(config.trunk_dense, 1)
@@ -62,8 +67,13 @@ def d_head(config: Config) -> nn.Module:
 
 def q_head(config: Config) -> nn.Sequential:
     """(N, trunk_dense) → (N, code.parameters)."""
+    return reader(config.trunk_dense, config)
+
+
+def reader(features: int, config: Config) -> nn.Sequential:
+    """The paper's head of Q on a trunk of any width: (N, features) → (N, code.parameters)."""
     return nn.Sequential(
-        nn.Linear(config.trunk_dense, config.q_dense),
+        nn.Linear(features, config.q_dense),
         nn.BatchNorm1d(config.q_dense, activation=("leaky_relu", config.leaky_slope)),
         nn.Linear(config.q_dense, config.code.parameters),
     )

@@ -59,7 +59,7 @@ def measure(run: Run) -> Times:
 
     Raises `InputError` where the run's data are gone, or an update gives no finite number.
     """
-    trainer = Trainer(run.config, infogan.data.load(run.config.data))
+    trainer = Trainer(run.config, infogan.data.load(run.config.data, frame=run.config.frame))
     trainer.networks.load_state_dict(run.networks.state_dict())
     try:
         with np.errstate(all="ignore"):

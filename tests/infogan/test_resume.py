@@ -100,12 +100,10 @@ def test_a_run_whose_steps_halve_ends_the_same(pictures, tmp_path):
 
 def test_a_copy_taken_on_the_way_goes_on_as_the_run_does(pictures, tmp_path):
     """Its halved steps too: `race` times the very updates that come next."""
-    from infogan.race import _copy
-
     trainer = small_runs.begin(pictures, tmp_path / "run", halve_every=4)
     for _ in range(5):
         trainer.advance()
-    copy = _copy(trainer)
+    copy = trainer.copy()
     rates = [[o.param_groups[0]["lr"] for o in one.optimisers] for one in (copy, trainer)]
     assert rates[0] == pytest.approx(rates[1], rel=1e-12) and rates[0][0] < 2e-4
     assert copy.advance() == trainer.advance()
