@@ -9,6 +9,7 @@ STUDY_OUT ?= build/study
 DOCS_OUT ?= build/docs
 REF ?= main
 BENCH ?=
+SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile
 
 .PHONY: demo test check bench bench-peers bench-compare study study-export study-browser docs clean help
 
@@ -62,7 +63,7 @@ demo: $(VENV)/.installed
 	@echo "look at $(DEMO_OUT)/figures/traverse-c1.png: a column is a value of c1, a row a noise"
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ sees the stand-in: on a machine without a GPU `device.module("cuda")` raises the
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+# Tests that run side by side share the cores: a thread that waits must not spin.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # The folders tests/kernels, tests/minigrad, tests/infogan must not be found where the packages are meant.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
