@@ -19,7 +19,7 @@ from docutils import nodes
 from latex2mathml.converter import convert
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
-from pygments.lexers import TextLexer, get_lexer_for_filename
+from pygments.lexers import BashLexer, TextLexer, get_lexer_for_filename
 from pygments.util import ClassNotFound
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -112,7 +112,7 @@ def as_page(path: Path, body: str) -> tuple[str, dict[str, Any], str]:
 
 
 def laid_out(_: Sphinx, what: str, name: str, thing: Any, options: object, lines: list[str]) -> None:
-    """Docstrings are plain text: what would be markup by chance is escaped, what stands indented is kept as it stands."""
+    """Docstrings are plain text: what would be markup by chance is escaped, what stands indented is kept so."""
     if what == "method" and not any(lines):
         lines[:] = [f"`minigrad.nn.functional.{name.rpartition('.')[2]}` of this tensor."]
     function = inspect.unwrap(thing) if callable(thing) else None
@@ -157,6 +157,7 @@ def block_mathml(self: Any, node: nodes.math_block) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_html_math_renderer("mathml", (inline_mathml, None), (block_mathml, None))
+    app.add_lexer("ipython", BashLexer)  # a notebook's cell: mostly commands
     app.connect("include-read", readme_from_here)
     app.connect("source-read", titled)
     app.connect("doctree-read", link_sources, priority=400)  # before Sphinx copies what is linked to

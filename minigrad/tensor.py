@@ -33,30 +33,37 @@ class Tensor(Variable):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The length along each dimension."""
         return self.data.shape
 
     @property
     def dtype(self) -> np.dtype:
+        """The type of an entry; NumPy's."""
         return self.data.dtype
 
     @property
     def ndim(self) -> int:
+        """The number of dimensions."""
         return self.data.ndim
 
     @property
     def size(self) -> int:
+        """The number of entries."""
         return self.data.size
 
     @property
     def device(self) -> str:
+        """Where the values are: "cpu" or "cuda"."""
         return devices.device_of(self.data)
 
     @property
     def is_leaf(self) -> bool:
+        """Whether no recorded call made this: what `backward` gives a `.grad`."""
         return self.node is None
 
     @property
     def T(self) -> Tensor:
+        """The dimensions in reverse order."""
         return s.permute(self, tuple(range(self.ndim))[::-1])
 
     # -- out of the tape ------------------------------------------------------------------------------------
@@ -80,6 +87,7 @@ class Tensor(Variable):
         return self.data.__dlpack_device__()
 
     def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
         return devices.to_host(self.data).tolist()
 
     def item(self) -> float | int | bool:
@@ -95,6 +103,7 @@ class Tensor(Variable):
         return out
 
     def clone(self) -> Tensor:
+        """A copy, which the gradient passes through."""
         return s.clone(self)
 
     def to(self, target: Any) -> Tensor:
@@ -105,6 +114,7 @@ class Tensor(Variable):
         return self if self.dtype == dtype else s.cast(self, dtype)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Ask for the gradient of a leaf, or stop asking; returns the tensor. Only floats have one (`TypeError`)."""
         if requires_grad and self.dtype.kind != "f":
             raise TypeError(f"only floating point tensors can require gradients, not {self.dtype}")
         if self.node is not None and not requires_grad:

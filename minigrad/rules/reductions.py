@@ -217,11 +217,13 @@ def as_like(data: Array, like: Any) -> Any:
 
 @primitive(name="any")
 def _any(input: Array, dim: Dim = None, keepdim: bool = False) -> Array:
+    """Whether any entry along `dim` is not zero, as booleans."""
     return input.any(axis=_axis(dim), keepdims=keepdim)
 
 
 @primitive(name="all")
 def _all(input: Array, dim: Dim = None, keepdim: bool = False) -> Array:
+    """Whether no entry along `dim` is zero, as booleans."""
     return input.all(axis=_axis(dim), keepdims=keepdim)
 
 
