@@ -24,6 +24,14 @@ def slow(over: Iterable[T], what: str, unit: str, total: int | None = None) -> I
     return tqdm(over, what, total, unit=unit, delay=2, leave=False, file=sys.stderr)
 
 
+def bytes_bar(what: str, total: int, begin: int) -> Any:
+    """A bar of `total` bytes of which `begin` are there, shown as `slow` shows its own."""
+    from tqdm import tqdm
+
+    settings: dict[str, Any] = {"unit": "B", "unit_scale": True, "delay": 2, "leave": False, "file": sys.stderr}
+    return tqdm(desc=what, total=total, initial=begin, **settings)
+
+
 def duration(seconds: float) -> str:
     """`"2 h 5 min"`, `"3 min 20 s"` or `"8 s"`."""
     minutes, rest = divmod(round(seconds), 60)

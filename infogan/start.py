@@ -14,7 +14,9 @@ import kernels
 from infogan import checkpoints, networks, record
 from infogan.config import Config
 from infogan.data import Dataset, Frame
+from infogan.data import is_name
 from infogan.data import load as load_data
+from infogan.data.known import SETS
 from infogan.errors import InputError
 from infogan.training import Trainer
 from kernels import device as devices
@@ -55,7 +57,8 @@ def new_run(settings: Mapping[str, Any], run_dir: Path, device: str, kernel_file
     _refuse_another_run(run_dir)
     config = infogan.config.make(settings)
     data = load_data(config.data, frame=_asked_frame(config))
-    config = infogan.config.make({**_decided(config, data), "data": lasting(config.data), **_given(settings)})
+    decided = {**_decided(config, data), "data": lasting(config.data)}
+    config = infogan.config.make({**decided, **_given(settings), **_named(config, data)})
     _check_pictures(config, data)
     trainer = Trainer(config, data, device)
     _write_config(trainer, run_dir, kernel_file)
@@ -131,7 +134,7 @@ def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
 def lasting(data: str) -> str:
     """A path so written that it is found from another working directory too; a name as it is."""
     path = Path(data).expanduser()
-    return str(path.resolve()) if path.exists() and data != Config.model_fields["data"].default else data
+    return data if is_name(data) or not path.exists() else str(path.resolve())
 
 
 def _of_pictures(data: Dataset) -> dict[str, Any]:
@@ -146,6 +149,16 @@ def _decided(config: Config, data: Dataset) -> dict[str, Any]:
     """The fields that nobody has set and the pictures decide: their shape, and under preset auto the networks."""
     shape = _of_pictures(data)
     return shape if config.preset != "auto" else {**shape, "network": networks.fitting(**shape)}
+
+
+def _named(config: Config, data: Dataset) -> dict[str, Any]:
+    """Under preset auto that of the data set named, where its pictures fit and no other network was asked for."""
+    if config.preset != "auto" or config.data not in SETS:
+        return {}
+    preset = SETS[config.data].preset
+    own = {field: infogan.config.PRESETS[preset][field] for field in infogan.config.STRUCTURE}
+    asked = config.network if "network" in config.model_fields_set else own["network"]
+    return {"preset": preset, **own} if own == {**_of_pictures(data), "network": asked} else {}
 
 
 def _asked_frame(config: Config) -> Frame:

@@ -58,7 +58,7 @@ class Pictures:
     def take(self, index: np.ndarray | slice, name: str, split: str) -> Dataset:
         """The pictures at `index`, scaled to [0, 1]; bytes count 0 to 255."""
         chosen = self.images[index]
-        images = chosen.astype(np.float32)
+        images = chosen.astype(np.float32, order="C")
         if chosen.dtype == np.uint8:
             images /= np.float32(255)
         labels = None if self.labels is None else self.labels[index].astype(np.int64)

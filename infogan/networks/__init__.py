@@ -6,10 +6,10 @@ from types import ModuleType
 
 import minigrad as mg
 from infogan.config import Config
-from infogan.networks import mnist, sized
+from infogan.networks import celeba, chairs, mnist, sized
 from minigrad import nn, random
 
-NETWORKS: dict[str, ModuleType] = {"mnist": mnist, "sized": sized}
+NETWORKS: dict[str, ModuleType] = {"mnist": mnist, "celeba": celeba, "chairs": chairs, "sized": sized}
 """Values of the field `network`: modules with `generator`, `trunk`, `features`, `d_head` and `q_head`."""
 
 SMALLEST = 16
