@@ -14,6 +14,7 @@ from infogan.commands.experiment import experiment
 from infogan.commands.explore import explore
 from infogan.commands.export import export
 from infogan.commands.generate import generate
+from infogan.commands.metrics import metrics
 from infogan.commands.report import report
 from infogan.commands.sweep import sweep
 from infogan.commands.train import train
@@ -36,7 +37,7 @@ def cli() -> None:
     """
 
 
-for command in (train, sweep, experiment, evaluate, traverse, generate, encode, explore, data, report, export):
+for command in (train, sweep, experiment, evaluate, traverse, generate, encode, explore, data, metrics, report, export):
     cli.add_command(command)
 
 

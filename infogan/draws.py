@@ -20,6 +20,20 @@ def draw_noise(config: Config, code: Code, purpose: str, step: int, n: int) -> t
     return z, code.sample(rng, n)
 
 
+def draw_pairs(config: Config, code: Code, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """N = `contrastive_batch` pairs that share one variable of the code: z (2N, noise), c (2N, code.width), k (N,).
+
+    Rows n and N + n have equal values of variable k[n], drawn evenly; all else is drawn for each by itself.
+    """
+    n = config.contrastive_batch
+    z, c = draw_noise(config, code, "pairs", step, 2 * n)
+    held = random.stream(config.seed, "what pairs share", step).integers(len(code), size=n)
+    for k, columns in enumerate(code.columns):
+        rows = np.flatnonzero(held == k)
+        c[n + rows, columns] = c[rows, columns]
+    return z, c, held
+
+
 class Order:
     """Which pictures update t sees: every epoch in a new random order, batches run on across its end.
 

@@ -7,6 +7,7 @@ import click
 from infogan.commands.experiment_bound import bound
 from infogan.commands.experiment_classifier import classifier
 from infogan.commands.experiment_codes import codes
+from infogan.commands.experiment_disentanglement import disentanglement
 from infogan.commands.experiment_mutual_information import mutual_information
 from infogan.commands.experiment_quality import quality
 
@@ -23,5 +24,5 @@ def experiment() -> None:
     """
 
 
-for command in (mutual_information, classifier, codes, quality, bound):
+for command in (mutual_information, classifier, codes, quality, bound, disentanglement):
     experiment.add_command(command)

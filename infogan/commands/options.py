@@ -92,6 +92,7 @@ def of_experiment(
     name: str,
     *,
     data: str = "Labelled digits to train on and measure with.",
+    data_default: str = "mnist-5k",
     steps: str = "Updates of each run.",
     pictures: str | None = None,
 ) -> Callable[[Command], Command]:
@@ -105,7 +106,7 @@ def of_experiment(
     return lambda command: _all(
         command,
         of_seeds,
-        click.option("--data", default="mnist-5k", show_default=True, help=data),
+        click.option("--data", default=data_default, show_default=True, help=data),
         click.option("--steps", type=click.IntRange(1), default=5000, show_default=True, help=steps),
         click.option("--runs", type=folder, default="runs/experiments", show_default=True,
                      help="Folder of the runs, shared with other experiments."),
