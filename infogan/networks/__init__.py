@@ -6,7 +6,7 @@ from types import ModuleType
 
 import minigrad as mg
 from infogan.config import Config
-from infogan.networks import celeba, chairs, mnist, sized
+from infogan.networks import celeba, chairs, mnist, pairs, sized
 from minigrad import nn, random
 
 NETWORKS: dict[str, ModuleType] = {"mnist": mnist, "celeba": celeba, "chairs": chairs, "sized": sized}
@@ -17,14 +17,16 @@ SMALLEST = 16
 
 
 class Networks(nn.Module):
-    """G, the trunk that D and Q share, and their two heads.
+    """G, the trunk that D and Q share, and their two heads; where the contrastive term is on, H too.
 
     Shapes: z (N, noise), c (N, code.width), pictures (N, C, H, W) in [0, 1].
     """
 
-    def __init__(self, G: nn.Module, trunk: nn.Module, D_head: nn.Module, Q_head: nn.Module) -> None:
+    def __init__(
+        self, G: nn.Module, trunk: nn.Module, D_head: nn.Module, Q_head: nn.Module, H: nn.Module | None = None
+    ) -> None:
         super().__init__()
-        self.G, self.trunk, self.D_head, self.Q_head = G, trunk, D_head, Q_head
+        self.G, self.trunk, self.D_head, self.Q_head, self.H = G, trunk, D_head, Q_head, H
 
     def generate(self, z: mg.Tensor, c: mg.Tensor) -> mg.Tensor:
         """G(z, c): pictures (N, C, H, W) in (0, 1)."""
@@ -42,9 +44,14 @@ class Networks(nn.Module):
         """D's logits from what the trunk made of pictures: (N,)."""
         return self.D_head(features).reshape(-1)
 
+    def compare(self, one: mg.Tensor, other: mg.Tensor) -> mg.Tensor:
+        """H's logits, which variable of the code two pictures have in common: (N, len(code))."""
+        assert self.H is not None
+        return self.H(mg.cat([one, other], 1))
+
     def of_generator(self) -> list[nn.Parameter]:
-        """What the G step trains."""
-        return list(self.G.parameters())
+        """What the G step trains: G, and H where it is there."""
+        return [p for m in (self.G, self.H) if m is not None for p in m.parameters()]
 
     def of_discriminator(self) -> list[nn.Parameter]:
         """What the D and Q step trains: trunk and both heads."""
@@ -67,4 +74,7 @@ def build(config: Config) -> Networks:
     of = NETWORKS[config.network]
     networks = Networks(of.generator(config), of.trunk(config), of.d_head(config), of.q_head(config))
     mnist.initialise(networks, random.stream(config.seed, "weights", 0))
+    if config.contrastive:  # with a stream of its own: the others' weights are those of a run without H
+        networks.H = pairs.classifier(config)
+        mnist.initialise(networks.H, random.stream(config.seed, "weights of H", 0))
     return networks
