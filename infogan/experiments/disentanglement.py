@@ -110,7 +110,7 @@ def figure(found: Mapping[str, Any]) -> Figure:
     """Every score: a point a run, a line for the mean of a kind; floor and ceiling as lines across."""
     from infogan.figures import COLOURS, FAINT, INK, dress, page
 
-    sheet = page(10.5, 4.0)
+    sheet = page(12.5, 4.0)
     axes = sheet.subplots()
     across = {**found["floor"], **found["ceiling"]}
     lines = list(zip(across, (FAINT, FAINT, INK), (":", "--", "-"), strict=True))
@@ -128,5 +128,7 @@ def figure(found: Mapping[str, Any]) -> Figure:
     axes.set_xticks(range(len(METRICS)), [name.replace(" ", "\n") for name in METRICS.values()])
     dress(axes, "How far codes stand for factors: a point a run", "score")
     axes.set_xlabel("")
+    axes.set_xlim(-0.5, len(METRICS) - 0.5)
     axes.set_ylim(-0.02, 1.02)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)  # a score may lie anywhere
     return sheet
