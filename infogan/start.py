@@ -13,8 +13,7 @@ import infogan.config
 import kernels
 from infogan import checkpoints, networks, record
 from infogan.config import Config
-from infogan.data import Dataset, Frame
-from infogan.data import is_name
+from infogan.data import Dataset, Frame, is_name
 from infogan.data import load as load_data
 from infogan.data.known import SETS
 from infogan.errors import InputError

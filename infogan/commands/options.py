@@ -42,10 +42,12 @@ def of_run(command: Command) -> Command:
         command,
         click.option(
             "--preset",
-            help="auto: the paper's networks where they fit, else such for the pictures' size; mnist: the paper's, "
-            "28×28 grey; mnist-robust: so trained that c1 reads digits.  [default: auto]",
+            help="auto: the paper's networks where they fit, else such for the pictures' size; mnist (28×28 grey), "
+            "svhn, celeba, faces, chairs: the paper's for those data; fashion-mnist: mnist's; mnist-robust: so trained "
+            "that c1 reads digits.  [default: auto]",
         ),
-        click.option("--data", help="mnist-5k [default], a folder of pictures or IDX files, or an .npz with images."),
+        click.option("--data", help="mnist-5k [default] or another name (infogan data list), a folder of pictures "
+                     "or IDX files, or an .npz with images."),
         click.option("--image-size", type=int, help="Side that pictures' files are brought to, 16 to 128; "
                      "without it the nearest of 16, 28, 32, 64."),
         click.option("--channels", type=int, help="1 grey, 3 colour; without it what the pictures are."),

@@ -69,7 +69,7 @@ _AGAIN = "the same command goes on from there"
 
 
 def _ask(url: str, begin: int, part: Path) -> HTTPResponse:
-    """The answer to a request for all bytes from `begin` on; `part` goes where the server has nothing that follows it."""
+    """The answer to a request for all bytes from `begin` on; `part` goes where the server has none that follow it."""
     headers = {"User-Agent": "infogan", **({"Range": f"bytes={begin}-"} if begin else {})}
     try:
         answer: HTTPResponse = urlopen(Request(url, headers=headers), timeout=TIMEOUT)

@@ -13,6 +13,8 @@ from infogan.data.dataset import Frame
 from infogan.errors import InputError
 from minigrad import serialize
 
+AS_THEY_ARE = Frame()
+
 
 @dataclass(frozen=True)
 class File:
@@ -42,7 +44,7 @@ class Known:
     preset: str
     files: tuple[File, ...] = ()
     by_hand: str = ""
-    frame: Frame = Frame()
+    frame: Frame = AS_THEY_ARE
 
     @property
     def bytes(self) -> int:

@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "infogan"))
 
 import made_runs
 from PIL import Image
+from scipy.io import savemat
 
 import infogan
 import minigrad as mg
@@ -84,6 +85,25 @@ def npz(save: Callable[..., None]) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         save(folder / "a.npz", images=images(), labels=np.arange(12) % 3)
         return folder / "a.npz"
+
+    return make
+
+
+def svhn(packed: bool) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        X = np.random.default_rng(0).integers(0, 256, (8, 8, 3, 12), np.uint8)
+        savemat(folder / "train_32x32.mat", {"X": X, "y": np.arange(12)[:, None] % 10 + 1}, do_compression=packed)
+        return folder / "train_32x32.mat"
+
+    return make
+
+
+def picture_folder(form: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        for number, image in enumerate(images(6, 24)):
+            (folder / str(number % 2)).mkdir(exist_ok=True)
+            Image.fromarray(image).save(folder / str(number % 2) / f"{number}.{form}")
+        return folder / "0" / f"0.{form}"
 
     return make
 
@@ -181,6 +201,10 @@ READERS = {
     "idx.gz": Reader(idx_folder("images-idx3", gzip.compress, ".gz"), lambda path: data.load(str(path.parent))),
     "npz": Reader(npz(np.savez), lambda path: data.load(str(path))),
     "npz packed": Reader(npz(np.savez_compressed), lambda path: data.load(str(path))),
+    "svhn": Reader(svhn(False), lambda path: data.load(str(path.parent))),
+    "svhn packed": Reader(svhn(True), lambda path: data.load(str(path.parent))),
+    **{f"folder of {form}": Reader(picture_folder(form), lambda path: data.load(str(path.parents[1])))
+       for form in ("png", "jpg", "tiff", "ppm")},
     "config.json": Reader(RUN, _read_run, refusals=(*REFUSALS, MemoryError)),  # the command says that in one line
     "checkpoint": Reader(TENSORS, _read_run),
     "checkpoint header": Reader(TENSORS, _read_run, with_header),
