@@ -40,6 +40,7 @@ def factor_vae(codes: np.ndarray, factors: np.ndarray, *, seed: int = 0) -> floa
     A vote: a factor k is chosen, then `BATCH` rows that share one value of it; d* is the code with the least
     variance in them, divided by its variance over all rows. A table takes each d* to the k it mostly came with;
     the score is its accuracy on votes it was not made from. By chance 1/k.
+    Values that only a few rows share lower it: their batches repeat those rows, and other codes stand still too.
     """
     codes, values = _active(codes, factors)
     if not codes.shape[1]:

@@ -120,7 +120,7 @@ def test_settings_that_do_not_fit_are_an_error(fields, words):
 
 def test_the_experiment_trains_both_measures_and_writes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(disentanglement.sprites, "COUNT", 500)
+    monkeypatch.setattr(disentanglement.sprites, "COUNT", 1500)
     disentanglement.sprites._drawn.cache_clear()
     fields = [f"--set={name}={str(value).strip('()')}" for name, value in SMALL.items() if name != "noise"]
     command = ["experiment", "disentanglement", "--seeds", "3", "--steps", "4", "--jobs", "1", *fields]
@@ -130,7 +130,7 @@ def test_the_experiment_trains_both_measures_and_writes(tmp_path, monkeypatch, c
         disentanglement.sprites._drawn.cache_clear()
     out = capsys.readouterr().out
     for words in ("InfoGAN, seed 3", "InfoGAN-CR, mean", "random encoder (floor)", "the factors themselves (ceiling)",
-                  "8 updates in all", "100 sprites"):  # fmt: skip
+                  "8 updates in all", "300 sprites"):  # fmt: skip
         assert words in out, words
     folder = tmp_path / "runs" / "experiments"
     assert {p.name for p in (folder / "disentanglement").iterdir()} == {
