@@ -6,8 +6,10 @@ A code is written as a comma-separated list, one entry a variable:
     uniform[:low:high]   uniform on [low, high], −1 to 1 unless given
     normal[:mean:std]    normal, 0 and 1 unless given
 
-and `4x` before an entry repeats it. The paper's MNIST code is `cat:10,uniform,uniform`. Variables are named
-c1, c2, … in order. All entropies and bounds are in nats.
+and `4x` before an entry repeats it. The paper's MNIST code is `cat:10,uniform,uniform`. In brackets behind a
+categorical variable stand continuous ones that each of its categories has of its own: `cat:10(uniform,uniform)` is
+a tree of ten branches with two style codes each. Variables are named c1, c2, … in order. All entropies and bounds
+are in nats.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import accumulate
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -27,6 +29,7 @@ from infogan.errors import InputError
 from minigrad.nn import functional as F
 
 SYNTAX = "cat:K[:p1/p2/…], uniform[:low:high] or normal[:mean:std], with 4x in front to repeat"
+TREE = "cat:10(uniform,uniform)"
 SIGMA_FLOOR = 0.1
 MOST_REPEATS = 1000
 MOST_CATEGORIES = 10_000
@@ -240,21 +243,28 @@ class Normal(_Continuous):
 
 
 Variable: TypeAlias = Categorical | Uniform | Normal
+Rows = TypeVar("Rows", np.ndarray, mg.Tensor)
 
 
 class Code:
-    """Several independent variables c1, c2, …: one matrix in G's input, one matrix of parameters from Q.
+    """Several variables c1, c2, …: one matrix in G's input, one matrix of parameters from Q.
 
-    `columns[i]` are the columns of variable i in c, `outputs[i]` its columns in what Q gives.
+    `columns[i]` are the columns of variable i in c, `outputs[i]` its columns in what Q gives. They are independent,
+    but for the variables that every category of another has of its own: `parents[i]` is the place of that other one,
+    `None` for all that stand by themselves. Such a variable has a block of columns for each category, in c and in
+    what Q gives. Its value stands in the block of the category drawn, and all others are 0; block k of Q holds the
+    parameters of Q(c2|x, c1 = k). See docs/hierarchical-codes.md.
     """
 
-    def __init__(self, variables: Sequence[Variable]) -> None:
+    def __init__(self, variables: Sequence[Variable], parents: Sequence[int | None] | None = None) -> None:
         if not variables:
             raise InputError(f"codes: at least one variable is needed: {SYNTAX}")
         self.variables = tuple(variables)
+        self.parents = (None,) * len(self.variables) if parents is None else tuple(parents)
         self.names = [f"c{i}" for i in range(1, len(self.variables) + 1)]
-        self.columns = _slices([v.width for v in self.variables])
-        self.outputs = _slices([v.parameters for v in self.variables])
+        blocks = [1 if p is None else self.variables[p].width for p in self.parents]
+        self.columns = _slices([k * v.width for k, v in zip(blocks, self.variables, strict=True)])
+        self.outputs = _slices([k * v.parameters for k, v in zip(blocks, self.variables, strict=True)])
         self.width = self.columns[-1].stop
         self.parameters = self.outputs[-1].stop
 
@@ -264,16 +274,34 @@ class Code:
 
         Raises `InputError`, in one line that says what would be right.
         """
-        return cls([v for entry in text.split(",") for v in _parse_entry(entry.strip(), sigma, floor)])
+        variables: list[Variable] = []
+        parents: list[int | None] = []
+        for entry in _entries(text):
+            for variable, own in _parse_entry(entry, sigma, floor):
+                parents += [None, *[len(variables)] * len(own)]
+                variables += [variable, *own]
+        return cls(variables, parents)
 
     @property
     def spec(self) -> str:
         """The text that describes this code."""
-        return ",".join(v.spec for v in self.variables)
+        own = {name: ",".join(self[child].spec for child in self.own(name)) for name in self.names}
+        alone = [name for name, parent in zip(self.names, self.parents, strict=True) if parent is None]
+        return ",".join(self[name].spec + (f"({own[name]})" if own[name] else "") for name in alone)
+
+    def own(self, name: str) -> list[str]:
+        """The names of the variables that each category of the variable `name` has of its own."""
+        parent = self.index(name)
+        return [child for child, p in zip(self.names, self.parents, strict=True) if p == parent]
+
+    def parent(self, name: str) -> str | None:
+        """The variable of whose categories each has a variable `name` of its own, if that is so."""
+        place = self.parents[self.index(name)]
+        return None if place is None else self.names[place]
 
     @property
     def entropy(self) -> list[float]:
-        """H(c) of each variable."""
+        """H(c) of each variable, which is H(c|parent) of one that categories have of their own."""
         return [v.entropy for v in self.variables]
 
     def __len__(self) -> int:
@@ -295,12 +323,17 @@ class Code:
     def table(self, notes: Mapping[str, str] | None = None) -> str:
         """The variables as an HTML table, with a note on each by name."""
         rows = [
-            f'<tr><th scope="row">{name}</th><td>{v.spec}</td><td>{_range(columns)}</td>'
+            f'<tr><th scope="row">{name}</th><td>{self.kind(name)}</td><td>{_range(columns)}</td>'
             f"<td>{v.entropy:.3f}</td><td>{escape((notes or {}).get(name, ''))}</td></tr>"
             for name, v, columns in zip(self.names, self.variables, self.columns, strict=True)
         ]
         head = "".join(f'<th scope="col">{title}</th>' for title in ("code", "kind", "columns", "H(c), nats", ""))
         return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
+    def kind(self, name: str) -> str:
+        """The text that describes the variable `name`, and whose categories have it of their own."""
+        parent = self.parent(name)
+        return self[name].spec + ("" if parent is None else f" of each category of {parent}")
 
     @property
     def categorical(self) -> list[str]:
@@ -320,56 +353,91 @@ class Code:
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """`n` draws of c ~ P(c): (n, width) float32."""
-        return np.concatenate([v.sample(rng, n) for v in self.variables], axis=1)
+        drawn = [v.sample(rng, n) for v in self.variables]
+        placed = [d if p is None else _in_block(d, drawn[p]) for d, p in zip(drawn, self.parents, strict=True)]
+        return np.concatenate(placed, axis=1)
 
     def fix(self, c: np.ndarray, name: str, value: float) -> np.ndarray:
         """A copy of `c` with the variable `name` at `value` (for a category, its number) in every row."""
         i = self.index(name)
-        c = c.copy()
-        c[:, self.columns[i]] = self.variables[i].column(name, value)
+        return self.put(c, i, np.broadcast_to(self.variables[i].column(name, value), (len(c), self.variables[i].width)))
+
+    def put(self, c: np.ndarray, i: int, values: np.ndarray) -> np.ndarray:
+        """A copy of the rows `c` with variable i at `values` (n, its width).
+
+        What categories have of their own keeps its value where the category changes.
+        """
+        own = {j: self.value(c, j) for j, parent in enumerate(self.parents) if parent == i}
+        c, parent = c.copy(), self.parents[i]
+        c[:, self.columns[i]] = values if parent is None else _in_block(values, c[:, self.columns[parent]])
+        for j, kept in own.items():
+            c[:, self.columns[j]] = _in_block(kept, values)
         return c
 
+    def value(self, c: Rows, i: int) -> Rows:
+        """The value of variable i in the rows `c`: (n, its width)."""
+        return self._chosen(c[:, self.columns[i]], i, c)
+
+    def reading(self, parameters: Rows, i: int, c: Rows) -> Rows:
+        """Q's parameters of variable i, (n, its parameters): those of Q(c2|x, c1) for the c1 in `c` where it has one."""
+        return self._chosen(parameters[:, self.outputs[i]], i, c)
+
+    def _chosen(self, columns: Rows, i: int, c: Rows) -> Rows:
+        parent = self.parents[i]
+        return columns if parent is None else _of_block(columns, c[:, self.columns[parent]])
+
+    def _each(self, parameters: Rows, c: Rows) -> Iterator[tuple[Variable, Rows, Rows]]:
+        """Each variable with its own parameters and values."""
+        for i, variable in enumerate(self.variables):
+            yield variable, self.reading(parameters, i, c), self.value(c, i)
+
     def log_prob(self, c: np.ndarray) -> np.ndarray:
-        """log P(c) of rows (n, width): (n,) float64, the variables being independent."""
-        parts = [v.log_prob(c[:, s]) for v, s in zip(self.variables, self.columns, strict=True)]
-        return np.sum(parts, axis=0)
+        """log P(c) of rows (n, width): (n,) float64, the sum over the variables."""
+        return np.sum([v.log_prob(self.value(c, i)) for i, v in enumerate(self.variables)], axis=0)
 
     def log_q(self, parameters: mg.Tensor, c: mg.Tensor) -> list[mg.Tensor]:
-        """log Q(c|x) of each variable, differentiable: (n,) each."""
-        return [
-            v.log_q(parameters[:, o], c[:, s])
-            for v, o, s in zip(self.variables, self.outputs, self.columns, strict=True)
-        ]
+        """log Q(c|x) of each variable, log Q(c2|x, c1) of one that c1's categories have: differentiable, (n,) each."""
+        return [v.log_q(p, own) for v, p, own in self._each(parameters, c)]
 
     def bound(self, parameters: np.ndarray, c: np.ndarray) -> list[float]:
         """The variational bound of each variable over a batch of arrays, H(c) included, σ fitted: nats."""
-        return [
-            v.bound(parameters[:, o], c[:, s])
-            for v, o, s in zip(self.variables, self.outputs, self.columns, strict=True)
-        ]
+        return [v.bound(p, own) for v, p, own in self._each(parameters, c)]
 
     def residual(self, parameters: np.ndarray, c: np.ndarray) -> list[float]:
         """√E(c − μ)² of each continuous variable over a batch of arrays, in units of c."""
-        return [
-            v.residual(parameters[:, o], c[:, s])
-            for v, o, s in zip(self.variables, self.outputs, self.columns, strict=True)
-            if not isinstance(v, Categorical)
-        ]
+        return [v.residual(p, own) for v, p, own in self._each(parameters, c) if not isinstance(v, Categorical)]
 
     def readings(self, parameters: np.ndarray, c: np.ndarray) -> list[np.ndarray]:
         """What was drawn and what Q read of each categorical variable over a batch of arrays: (n,) int64 each."""
-        return [
-            v.readings(parameters[:, o], c[:, s])
-            for v, o, s in zip(self.variables, self.outputs, self.columns, strict=True)
-            if isinstance(v, Categorical)
-        ]
+        return [v.readings(p, own) for v, p, own in self._each(parameters, c) if isinstance(v, Categorical)]
 
     def posterior(self, parameters: np.ndarray) -> dict[str, np.ndarray]:
-        """What Q says of each variable by name: probabilities (n, K), or mean and deviation (n, 2)."""
+        """What Q says of each variable by name: probabilities (n, K), or mean and deviation (n, 2).
+
+        Of a variable that categories have of their own: what Q says of it given the likeliest category.
+        """
         return {
-            name: v.posterior(parameters[:, o])
-            for name, v, o in zip(self.names, self.variables, self.outputs, strict=True)
+            name: v.posterior(self._given_likeliest(parameters, i))
+            for i, (name, v) in enumerate(zip(self.names, self.variables, strict=True))
         }
+
+    def _given_likeliest(self, parameters: np.ndarray, i: int) -> np.ndarray:
+        own, parent = parameters[:, self.outputs[i]], self.parents[i]
+        if parent is None:
+            return own
+        logits = parameters[:, self.outputs[parent]]
+        return _of_block(own, np.eye(logits.shape[1], dtype=own.dtype)[logits.argmax(axis=1)])
+
+
+def _in_block(values: np.ndarray, category: np.ndarray) -> np.ndarray:
+    """`values` (n, w) in the block of the category, one-hot (n, K), zeros in the others: (n, K·w)."""
+    return (category[:, :, None] * values[:, None, :]).reshape(len(values), -1)
+
+
+def _of_block(blocks: Rows, category: Rows) -> Rows:
+    """What stands in the block of the category, one-hot (n, K), of `blocks` (n, K·w): (n, w)."""
+    n, k = category.shape
+    return (blocks.reshape(n, k, blocks.shape[1] // k) * category.reshape(n, k, 1)).sum(1)
 
 
 def _slices(widths: list[int]) -> list[slice]:
@@ -388,17 +456,38 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
-def _parse_entry(entry: str, sigma: float | None, floor: float) -> list[Variable]:
+def _entries(text: str) -> list[str]:
+    """The entries of a list; commas between brackets part none."""
+    return [entry.strip() for entry in re.split(r",(?![^(]*\))", text)]
+
+
+def _parse_entry(entry: str, sigma: float | None, floor: float) -> list[tuple[Variable, list[Variable]]]:
+    """Each variable of an entry, with those that its categories have of their own."""
     repeat = re.fullmatch(r"(\d+)x(.*)", entry)
     count = int(repeat[1]) if repeat else 1
     if not 1 <= count <= MOST_REPEATS:
         raise InputError(f"codes: {entry!r} repeats {count} times: write 1 to {MOST_REPEATS}")
-    kind, *values = (repeat[2] if repeat else entry).split(":")
+    found = re.fullmatch(r"([^()]*)(?:\(([^()]*)\))?", repeat[2] if repeat else entry)
+    if found is None:
+        raise InputError(f"codes: {entry!r} has brackets that do not match, or some within others: write {TREE}")
+    kind, *values = found[1].strip().split(":")
     if kind == "cat":
-        return [_categorical(entry, values)] * count
+        return [(_categorical(entry, values), _own(entry, found[2], sigma, floor))] * count
+    if found[2] is not None:
+        raise InputError(f"codes: {entry!r}: only categories have codes of their own: write {TREE}")
     if kind in ("uniform", "normal"):
-        return [_continuous(entry, kind, values, sigma, floor)] * count
+        return [(_continuous(entry, kind, values, sigma, floor), [])] * count
     raise InputError(f"codes: {entry!r} is no code: write {SYNTAX}")
+
+
+def _own(entry: str, text: str | None, sigma: float | None, floor: float) -> list[Variable]:
+    """The variables between the brackets of `entry`."""
+    if text is None:
+        return []
+    own = [variable for part in _entries(text) for variable, _ in _parse_entry(part, sigma, floor)]
+    if any(variable.discrete for variable in own):
+        raise InputError(f"codes: in {entry!r} a category has categories of its own: write uniform or normal there")
+    return own
 
 
 def _categorical(entry: str, values: list[str]) -> Categorical:

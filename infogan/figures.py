@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from infogan import config, record
-from infogan.codes import Categorical, Code, Uniform, Variable
+from infogan.codes import Categorical, Code, Normal, Uniform, Variable
 from infogan.errors import InputError
 from infogan.run import Run
 from minigrad import serialize
@@ -103,11 +103,14 @@ def traversal(run: Run, code: str | None = None) -> list[Path]:
     Within a row noise and all other codes stand still. While a continuous code moves, the first categorical
     one goes through its categories from row to row. Uniform codes are taken to twice their range, as in the
     paper (−2 to 2), normal ones to two deviations; values the code never takes in training are printed grey.
+    Of a code whose categories have codes of their own, the `tree_figure` too.
     Writes `figures/traverse-c1.png` and so on; raises `InputError` for an unknown code.
     """
     names = run.code.names if code is None else [run.code.names[run.code.index(code)]]
     folder = run.folder / record.FIGURES
-    return [_write_figure(traversal_figure(run, name), folder / f"traverse-{name}.png") for name in names]
+    drawings = {f"traverse-{name}": traversal_figure(run, name) for name in names}
+    drawings |= {f"tree-{name}": tree_figure(run, name) for name in names if run.code.own(name)}
+    return [_write_figure(figure, folder / f"{name}.png") for name, figure in drawings.items()]
 
 
 def traversal_figure(run: Run, name: str) -> Figure:
@@ -121,11 +124,12 @@ def traversal_figure(run: Run, name: str) -> Figure:
 def swept(run: Run, name: str, values: np.ndarray, rows: int, purpose: str) -> tuple[np.ndarray, list[str]]:
     """Pictures of the code `name` at `values`, row by row: (rows · values, C, H, W); and what else a row holds.
 
-    A row is a noise. Rows also go through the first categorical code, if that is not the one that moves.
+    A row is a noise. Rows also go through the first categorical code, if that is not the one that moves, or that
+    whose categories have `name` of their own.
     """
     z, c = run.latents(rows, purpose)
     held = [""] * rows
-    other = run.code.first_categorical
+    other = run.code.parent(name) or run.code.first_categorical
     if other is not None and other != name:
         categories = np.arange(rows) % run.code[other].width
         c = run.fix(c, other, categories)
@@ -163,6 +167,91 @@ def _traversal_figure(
     axes.set_title(title, loc="left", fontsize=11, color=INK, pad=8)
     axes.set_xlabel(_axis_text(name, variable), fontsize=9, color=FAINT, loc="left", labelpad=4)
     axes.xaxis.set_label_position("top")
+    return figure
+
+
+def tree_figure(run: Run, name: str) -> Figure:
+    """The categories of the code `name` as branches, and on each the codes that it has of its own, moving.
+
+    One noise and one draw of all other codes throughout. A category's picture has its own codes at the middle of
+    their ranges; each of them moves by itself along a row, as far as in `traversal`.
+    """
+    own, k = run.code.own(name), run.code[name].width
+    z, c = run.latents(1, "tree")
+    z, c = z.repeat(k, axis=0), run.fix(c.repeat(k, axis=0), name, np.arange(k))
+    moving = {child: _continuous(run, child) for child in own}
+    for child, variable in moving.items():
+        c = run.fix(c, child, float(np.mean(variable.sweep)))
+    values = {child: sweep_values(variable) for child, variable in moving.items()}
+    sweeps = [
+        run.G(z.repeat(STEPS, axis=0), run.fix(c.repeat(STEPS, axis=0), child, np.tile(v, k)))
+        for child, v in values.items()
+    ]
+    shape = sweeps[0].shape[1:]
+    branches = np.stack([sweep.reshape(k, STEPS, *shape) for sweep in sweeps], axis=1)
+    return _tree_figure(name, run.G(z, c), branches, moving, values)
+
+
+def _continuous(run: Run, name: str) -> Uniform | Normal:
+    variable = run.code[name]
+    assert not isinstance(variable, Categorical)
+    return variable
+
+
+def _tree_figure(
+    name: str,
+    middles: np.ndarray,
+    branches: np.ndarray,
+    moving: Mapping[str, Uniform | Normal],
+    values: Mapping[str, np.ndarray],
+) -> Figure:
+    """A branch a picture of `middles` (K, C, H, W), with the rows of `branches` (K, codes, STEPS, C, H, W)."""
+    k, codes = branches.shape[:2]
+    # inches: root, trunk, a category's picture, its fork, the names of its codes, their rows
+    root, trunk, node, fork, rows = 0.3, 0.55, 1.2, 1.2 + _CELL + 0.2, 1.2 + _CELL + 0.65
+    above, apart = 0.95, 0.14
+    block = codes * _CELL + apart
+    wide, tall = rows + STEPS * _CELL + 0.15, above + k * block + 0.1
+    figure = page(wide, tall, layout=None)
+    sheet = figure.add_axes((0, 0, 1, 1))
+    sheet.set(xlim=(0, wide), ylim=(tall, 0))
+    sheet.set_axis_off()
+
+    def place(pictures: np.ndarray, columns: int, left: float, top: float) -> None:
+        across, down = columns * _CELL, len(pictures) // columns * _CELL
+        axes = figure.add_axes((left / wide, 1 - (top + down) / tall, across / wide, down / tall))
+        axes.imshow(tile(pictures, columns).squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.set_axis_off()
+
+    def line(*points: tuple[float, float]) -> None:
+        sheet.plot(*zip(*points, strict=True), color=FAINT, lw=1, solid_capstyle="round")
+
+    centres = [above + j * block + codes * _CELL / 2 for j in range(k)]
+    middle = (centres[0] + centres[-1]) / 2
+    sheet.plot([root], [middle], "o", color=INK, ms=5)
+    sheet.text(root, middle - 0.12, name, ha="center", va="bottom", fontsize=10, color=INK)
+    line((root, middle), (trunk, middle))
+    line((trunk, centres[0]), (trunk, centres[-1]))
+    for j, centre in enumerate(centres):
+        line((trunk, centre), (node, centre))
+        sheet.text(trunk + 0.08, centre - 0.04, f"{name} = {j}", va="bottom", fontsize=9, color=INK)
+        place(middles[j : j + 1], 1, node, centre - _CELL / 2)
+        line((node + _CELL, centre), (fork, centre))
+        for i, child in enumerate(moving):
+            y = above + j * block + (i + 0.5) * _CELL
+            line((fork, centre), (fork, y), (fork + 0.1, y))
+            sheet.text(fork + 0.14, y, child, va="center", fontsize=9, color=INK)
+        place(branches[j].reshape(-1, *branches.shape[3:]), STEPS, rows, above + j * block)
+    kinds = {variable.spec: (variable, values[child]) for child, variable in moving.items()}
+    if len(kinds) == 1:  # one scale over all rows
+        ((variable, shown),) = kinds.values()
+        for i, value in enumerate(shown):
+            colour = FAINT if _outside(variable, value) else INK
+            text = f"{value:g}".replace("-", "−")
+            sheet.text(rows + (i + 0.5) * _CELL, above - 0.06, text, ha="center", fontsize=9, color=colour)
+        sheet.text(0.15, 0.55, _axis_text(", ".join(moving), variable), fontsize=9, color=FAINT)
+    title = f"{name} and the codes that each of its categories has of its own: a row a code, one noise"
+    sheet.text(0.15, 0.32, title, fontsize=11, color=INK)
     return figure
 
 

@@ -117,9 +117,8 @@ class Run:
             values = np.broadcast_to(np.asarray(value, dtype=np.float64), len(c))
         except (ValueError, TypeError):
             raise InputError(f"{name}: {value!r} is neither a number nor {len(c)} numbers") from None
-        variable, c = self.code[index], c.copy()
-        c[:, self.code.columns[index]] = [variable.column(name, v) for v in values.tolist()]
-        return c
+        variable = self.code[index]
+        return self.code.put(c, index, np.stack([variable.column(name, v) for v in values.tolist()]))
 
     def encode(self, images: ArrayLike) -> dict[str, np.ndarray]:
         """What Q reads in each picture, by code: probabilities (N, K), or mean and deviation (N, 2)."""

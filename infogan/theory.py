@@ -271,7 +271,7 @@ def _legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.polynomial.legendre.leggauss(n)
 
 
-def _log_normal(x: np.ndarray, mean: np.ndarray, deviation: float) -> np.ndarray:
+def _log_normal(x: np.ndarray, mean: np.ndarray | float, deviation: float) -> np.ndarray:
     return -0.5 * ((x - mean) / deviation) ** 2 - math.log(deviation) - 0.5 * LOG_2PI
 
 
@@ -317,6 +317,92 @@ def sampled_bound(toy: Toy, reading: Reading, rng: np.random.Generator, n: int) 
     c, x = toy.sample(rng, n)
     drawn = estimate(reading(c, x))
     return Estimate(drawn.mean + toy.variable.entropy, drawn.error)
+
+
+# --- a tree of two levels
+
+BranchReading: TypeAlias = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""Of observations (n,): log Q(c1|x), and mean and deviation of the Gaussian Q(c2|x, c1 = k): (n, K) each."""
+
+
+@dataclass(frozen=True)
+class Branches:
+    """x = means[c1] + slopes[c1] · c2 + deviation · z, z ~ N(0, 1): each category of c1 ~ Cat(p) has its own c2 ~ N(0, 1).
+
+    Given c1 = k, x ~ N(means[k], s²) with s² = slopes[k]² + deviation², so that the two terms of the chain rule are
+
+        I(c1; x) = h(x) − Σ p_k ½ ln 2πe s_k²,   I(c2; x|c1) = Σ p_k ½ ln (1 + slopes[k]²/deviation²)
+
+    and c2 given x and c1 = k is N(slopes[k] (x − means[k])/s², deviation²/s²): Q can say the truth.
+    """
+
+    p: tuple[float, ...]
+    means: tuple[float, ...]
+    slopes: tuple[float, ...]
+    deviation: float
+
+    @cached_property
+    def code(self) -> Code:
+        """`cat:K:p…(normal)`, Q's deviation learned with a floor that no truth here is below."""
+        return Code([Categorical(self.p), Normal(sigma=None, floor=1e-6)], [None, 0])
+
+    @property
+    def spreads(self) -> np.ndarray:
+        """s, the deviation of x in each category: (K,)."""
+        return np.hypot(self.slopes, self.deviation)
+
+    def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """`n` rows of c, (n, width), and x = G(z, c), (n,), both float64."""
+        c = self.code.sample(rng, n).astype(np.float64)
+        k, own = self.code.value(c, 0).argmax(axis=1), self.code.value(c, 1)[:, 0]
+        return c, np.take(self.means, k) + np.take(self.slopes, k) * own + self.deviation * rng.normal(size=n)
+
+    def information(self) -> tuple[float, float]:
+        """I(c1; x), by the trapezoid rule over x, and I(c2; x|c1): their sum is I(c1, c2; x)."""
+        x, step = self._observations()
+        p_x = np.exp(self._log_joint(x)).sum(axis=1)
+        first = float(-(p_x * np.log(p_x) * step).sum()) - float(
+            np.dot(self.p, np.log(self.spreads) + 0.5 * (LOG_2PI + 1))
+        )
+        return first, float(np.dot(self.p, np.log(self.spreads / self.deviation)))
+
+    def truth(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The reading for which both terms of the bound are the information."""
+        joint, s = self._log_joint(x), self.spreads
+        log_q = joint - _logsumexp(joint.T)[:, None]
+        mean = np.asarray(self.slopes) * (x[:, None] - self.means) / s**2
+        return log_q, mean, np.broadcast_to(self.deviation / s, mean.shape)
+
+    def bound(self, reading: BranchReading) -> tuple[float, float]:
+        """E log Q(c1|x) + H(c1) and E log Q(c2|x, c1) + H(c2|c1), every case of c1, c2 and x gone through."""
+        x, step = self._observations()
+        own, cell = _even(0.0, 0.0, 1.0)
+        log_q, mean, sigma = reading(x)
+        first = second = 0.0
+        for k, p in enumerate(self.p):
+            at = self.means[k] + self.slopes[k] * own
+            mass = p * np.exp(_log_normal(own, 0.0, 1.0)) * cell * np.exp(_log_normal(x[:, None], at, self.deviation))
+            mass *= step[:, None]
+            first += float((mass * log_q[:, k : k + 1]).sum())
+            error = (own - mean[:, k : k + 1]) / sigma[:, k : k + 1]
+            second += float((mass * (-0.5 * error**2 - np.log(sigma[:, k : k + 1]) - 0.5 * LOG_2PI)).sum())
+        of_c1, of_c2 = self.code.entropy
+        return first + of_c1, second + of_c2
+
+    def parameters(self, reading: BranchReading, x: np.ndarray) -> np.ndarray:
+        """`reading` of observations (n,) as Q gives it: (n, code.parameters), a block (μ, softplus⁻¹ σ) a category."""
+        log_q, mean, sigma = reading(x)
+        raw = np.log(np.expm1(sigma - self.code.variables[1].floor))  # type: ignore[union-attr]
+        return np.concatenate([log_q, np.stack([mean, raw], axis=2).reshape(len(x), -1)], axis=1)
+
+    def _observations(self) -> tuple[np.ndarray, np.ndarray]:
+        reach = _REACH * float(self.spreads.max())
+        return _even(min(self.means) - reach, max(self.means) + reach, self.deviation)
+
+    def _log_joint(self, x: np.ndarray) -> np.ndarray:
+        """log P(c1 = k, x): (n, K)."""
+        standard = (x[:, None] - self.means) / self.spreads
+        return np.log(self.p) - 0.5 * standard**2 - np.log(self.spreads) - 0.5 * LOG_2PI
 
 
 # --- readings

@@ -108,7 +108,7 @@ class Trainer:
         z, c = draw_noise(self.config, self.code, "samples", 0, 10)
         z, c = np.repeat(z, columns, axis=0), np.repeat(c, columns, axis=0)
         if first.discrete and first.width <= MOST_COLUMNS:
-            c[:, self.code.columns[0]] = np.tile(np.eye(columns, dtype=np.float32), (10, 1))
+            c = self.code.put(c, 0, np.tile(np.eye(columns, dtype=np.float32), (10, 1)))
         else:
             z, c = draw_noise(self.config, self.code, "samples", 0, 10 * columns)
         self.networks.eval()

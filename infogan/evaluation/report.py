@@ -104,15 +104,19 @@ def bounds(run: Run, draws: int = DRAWS) -> Codes:
     log_q = run.code.log_q(mg.Tensor(parameters), mg.Tensor(c))
     found: Codes = {}
     for index, (name, variable) in enumerate(zip(run.code.names, run.code, strict=True)):
-        own, given = parameters[:, run.code.outputs[index]], c[:, run.code.columns[index]]
+        own, given = run.code.reading(parameters, index, c), run.code.value(c, index)
         found[name] = {
-            "kind": variable.spec,
+            "kind": run.code.kind(name),
             "bound": variable.bound(own, given),
             "bound_trained": float(log_q[index].numpy().mean(dtype=np.float64)) + variable.entropy,
             "entropy": variable.entropy,
         }
         if not isinstance(variable, Categorical):
             found[name] |= {"residual": variable.residual(own, given), "limit": variable.limit}
+        if not isinstance(variable, Categorical) and (parent := run.code.parent(name)) is not None:
+            category = run.code.value(c, run.code.index(parent)).argmax(axis=1)
+            drawn = [np.flatnonzero(category == k) for k in range(run.code[parent].width)]
+            found[name]["residual_by_category"] = [variable.residual(own[d], given[d]) if len(d) else None for d in drawn]
     return found
 
 
@@ -142,37 +146,68 @@ def meanings(run: Run, shown: Dataset, ones: list[int]) -> Codes:
     Effects are in units of the deviation within a class of the digits `shown`. `ones` are the categories of
     the first categorical code that are drawn as "1": a 1 has no width to speak of, so they are left out of
     width, which then says so under `left_out`.
+
+    A code that the categories of another have of their own means something else in each of them: all this stands
+    under `by_category` then, of a category `assign`ed among the codes it has. Width of `ones` is left out there, too.
     """
     assert shown.labels is not None
     real = shown.images[:, 0]
     spread = {p: meaning.within_class_deviation(of(real), shown.labels) for p, of in PROPERTIES.items()}
     found: Codes = {}
+    own: dict[str, list[dict[str, Any]]] = {}
     for name in run.code.names:
         if run.code[name].discrete:
             continue
         images, category = sweeps(run, name)
-        found[name] = {}
-        for prop, of in PROPERTIES.items():
-            values = of(images.reshape(-1, *images.shape[-2:])).reshape(images.shape[:2])
-            if prop == "width":
-                values = values[~np.isin(category, ones)]
-            found[name][prop] = meaning.follow(values, spread[prop])
-        if ones:
-            found[name]["width"]["left_out"] = ones
-    if found:
-        effects = {name: {prop: code[prop]["effect"] for prop in PROPERTIES} for name, code in found.items()}
-        for name, stands_for in meaning.assign(effects).items():
-            found[name] |= stands_for
+        parent = run.code.parent(name)
+        without = ones if parent in (None, run.code.first_categorical) else []
+        values = {p: of(images.reshape(-1, *images.shape[-2:])).reshape(images.shape[:2]) for p, of in PROPERTIES.items()}
+        values["width"][np.isin(category, without)] = np.nan
+        if parent is None:
+            found[name] = _follows(values, spread)
+            if ones:
+                found[name]["width"]["left_out"] = ones
+        else:
+            each = range(run.code[parent].width)
+            own[name] = [_follows({p: v[category == k] for p, v in values.items()}, spread) for k in each]
+    _assign(found)
+    for parent in run.code.categorical:
+        _assign_own({name: own[name] for name in run.code.own(parent)}, found)
     return found
+
+
+def _follows(values: dict[str, np.ndarray], spread: dict[str, float]) -> dict[str, Any]:
+    """`meaning.follow` of every property by its values (sweeps, steps)."""
+    return {prop: meaning.follow(v, spread[prop]) for prop, v in values.items()}
+
+
+def _assign(codes: Codes) -> None:
+    """Adds to each code the property it stands for among `codes`."""
+    if codes:
+        effects = {name: {prop: code[prop]["effect"] for prop in PROPERTIES} for name, code in codes.items()}
+        for name, stands_for in meaning.assign(effects).items():
+            codes[name] |= stands_for
+
+
+def _assign_own(own: dict[str, list[dict[str, Any]]], found: Codes) -> None:
+    """The same category by category, into `found` under `by_category`."""
+    for name in own:
+        found[name] = {"by_category": {}}
+    for k in range(len(next(iter(own.values()), []))):
+        codes = {name: each[k] for name, each in own.items()}
+        _assign(codes)
+        for name, code in codes.items():
+            found[name]["by_category"][str(k)] = code
 
 
 def sweeps(run: Run, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Pictures of the continuous code `name` moving over its range in 21 even steps, all else fixed.
 
-    50 noises × every category of the first categorical code (other codes are drawn with the noise): pictures
-    (sweeps, 21, H, W) of the first channel, and the category of each sweep (sweeps,), −1 where there is none.
+    50 noises × every category of the first categorical code, or of that whose categories have `name` of their own
+    (other codes are drawn with the noise): pictures (sweeps, 21, H, W) of the first channel, and the category of
+    each sweep (sweeps,), −1 where there is none.
     """
-    first = run.code.first_categorical
+    first = run.code.parent(name) or run.code.first_categorical
     k = 1 if first is None else run.code[first].width
     z, c = run.latents(SWEEP_NOISES, "sweeps")
     z, c = np.repeat(z, k, axis=0), np.repeat(c, k, axis=0)
@@ -228,6 +263,8 @@ def _line(name: str, code: dict[str, Any]) -> str:
     if "distinct_digits" in code:
         line += f", its {len(code['classes'])} categories show {code['distinct_digits']} distinct digits"
         line += f" ({np.mean(code['purity']):.1%} pure)"
+    if "by_category" in code:
+        line += f", stands for {_by_category(code['by_category'])}"
     follows = code.get(code.get("property", ""))
     if follows and follows["rho"] is not None:
         line += f", stands for {code['property']}: rho {follows['rho']:.2f}, effect {follows['effect']:.2f}"
@@ -235,3 +272,17 @@ def _line(name: str, code: dict[str, Any]) -> str:
         if "left_out" in follows:
             line += f" (without categories {', '.join(map(str, follows['left_out']))}, drawn as 1)"
     return line
+
+
+def _by_category(by_category: dict[str, dict[str, Any]]) -> str:
+    """What a code stands for in each category: `slant in 0, 2 (rho 0.81 to 0.95), …`, most frequent first."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    for k, code in by_category.items():
+        follows = code.get(code.get("property", ""), {"rho": None})
+        if follows["rho"] is not None:
+            found.setdefault(code["property"], []).append((k, follows["rho"]))
+    parts = []
+    for prop, where in sorted(found.items(), key=lambda item: -len(item[1])):
+        rhos = [rho for _, rho in where]
+        parts.append(f"{prop} in {', '.join(k for k, _ in where)} (rho {min(rhos):.2f} to {max(rhos):.2f})")
+    return "; ".join(parts) or "nothing measured"

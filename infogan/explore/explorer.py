@@ -117,7 +117,7 @@ class Explorer:
 
     def _codes(self, given: dict[str, float]) -> np.ndarray:
         """The row of G's input, (1, width), that `given` asks for."""
-        c = np.zeros((1, self.code.width), np.float32)
+        _, c = self.run.latents(1, "explore")
         for name, value in given.items():
             variable = self.code[name]
             if not isinstance(variable, Categorical):
