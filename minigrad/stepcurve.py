@@ -154,8 +154,8 @@ def _guides(axes: Any, units: list[float]) -> None:
     h = np.geomspace(left, right, 300)
     for values, label in [(h * h, "$h^2$"), *((unit / h, r"$\epsilon/h$") for unit in units)]:
         inside = (values > low) & (values < high)
-        if inside.sum() > 8:
+        if inside.sum() > 20:
             axes.plot(h[inside], values[inside], ":", color="0.6", lw=1, zorder=0)
-            at, side = (-8, "right") if values[0] < values[-1] else (7, "left")
+            at, side = (-15, "right") if values[0] < values[-1] else (14, "left")
             axes.annotate(label, (h[inside][at], values[inside][at]), color="0.4", fontsize=9, ha=side, va="bottom")
     axes.set(xlim=(left, right), ylim=(low, high))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +78,7 @@ def test_anybodys_pair_and_the_worst_of_several() -> None:
     x = np.linspace(0.5, 2, 4)
     right, wrong = (lambda g, x: g / x), (lambda g, x: g / x * 1.1)
     one = step_curve(check_vjp, (np.log, right, x))
-    both = step_curve(check_vjp, (np.log, right, x), (np.log, wrong, x))
+    both = step_curve(check_vjp, (np.log, wrong, x), (np.log, right, x))
     assert one.verdict == "ok" and both.verdict == "WRONG"
     assert both.errors[both.steps.index(1e-6)] == pytest.approx(0.1, rel=1e-3)
 
@@ -130,20 +132,50 @@ def test_json_holds_the_numbers_and_draws_only_when_asked(capsys: pytest.Capture
     assert json.loads(out)[0]["plot"] == "exp.png" and Path("exp.png").is_file()
 
 
-def test_without_a_name_nothing_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("mine.py").write_text(
-        "import minigrad as mg\n@mg.primitive(name='thrice', samples=lambda r: [((r.normal(size=3),), {})])\n"
-        "def thrice(x):\n    return 3 * x\nthrice.defvjp(lambda g: 3 * g)\n"
-    )
+MINE = """
+import numpy as np
+import minigrad as mg
+
+@mg.primitive(plain=lambda x: 3 * x.exp(), samples=lambda r: [((r.normal(size=3),), {})])
+def thrice(x):
+    return 3 * np.exp(x)
+
+thrice.defvjp(mg.once_differentiable(lambda g, out: g * out))
+"""
+
+
+@pytest.fixture
+def mine() -> Iterator[str]:
+    """A file with a fused operation; the table of rules is left as it was."""
+    Path("mine.py").write_text(MINE)
     before = dict(mg.tape.TABLE)
-    try:
-        status, out, _ = _program(capsys, "--file", "mine.py")
-        assert status == 0 and "step" not in out and [p.name for p in Path().iterdir()] == ["mine.py"]
-        status, out, _ = _program(capsys, "--file", "mine.py", "--op", "thrice")
-        assert status == 0 and out.endswith("picture: gradcheck-thrice.png\n")
-    finally:
-        mg.tape.TABLE.clear()
-        mg.tape.TABLE.update(before)
+    yield "mine.py"
+    mg.tape.TABLE.clear()
+    mg.tape.TABLE.update(before)
+
+
+def test_without_a_name_nothing_is_drawn(mine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = _program(capsys, "--file", mine)
+    assert status == 0 and "step" not in out and [p.name for p in Path().iterdir()] == [mine]
+    status, out, _ = _program(capsys, "--file", mine, "--op", "thrice")
+    assert status == 0 and out.endswith("picture: gradcheck-thrice.png\n")
+
+
+def test_a_rule_wrong_only_in_second_order_ends_with_one(mine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(mine).write_text(Path(mine).read_text().replace("3 * x.exp()", "3.1 * x.exp()"))
+    status, out, _ = _program(capsys, "--file", mine, "--op", "thrice")
+    assert status == 1
+    assert (
+        re.search(r"^thrice .* ok$", out, re.M) and "float64 second: gradcheck of the gradient of thrice: FAILED" in out
+    )
+
+
+def test_an_order_that_a_rule_lacks_says_why(mine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(mine).write_text(Path(mine).read_text().replace("plain=lambda x: 3 * x.exp(), ", ""))
+    status, out, _ = _program(capsys, "--file", mine, "--op", "thrice")
+    assert status == 0
+    assert re.search(r"^float64 second +- +0  error", out, re.M)
+    assert "float64 second: GradientError: rule thrice is differentiable once only" in out
 
 
 @pytest.mark.parametrize(
