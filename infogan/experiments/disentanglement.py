@@ -117,12 +117,12 @@ def figure(found: Mapping[str, Any]) -> Figure:
     for place, metric in enumerate(METRICS):
         for name, colour, style in lines:
             axes.hlines(across[name][metric], place - 0.42, place + 0.42, color=colour, ls=style, lw=1.2,
-                        label=None if place else name)  # fmt: skip
+                        label="_" if place else name)  # fmt: skip
         for index, (kind, seeds) in enumerate(found["runs"].items()):
             at = place + (index - 0.5) * 0.3
             heights = [scores[metric] for scores in seeds.values()]
             axes.plot(
-                [at] * len(heights), heights, "o", color=COLOURS[index], ms=4, label=None if place else KINDS[kind]
+                [at] * len(heights), heights, "o", color=COLOURS[index], ms=4, label="_" if place else KINDS[kind]
             )
             axes.hlines(sum(heights) / len(heights), at - 0.1, at + 0.1, color=COLOURS[index], lw=2)
     axes.set_xticks(range(len(METRICS)), [name.replace(" ", "\n") for name in METRICS.values()])

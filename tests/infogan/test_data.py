@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import io
 import pickle
-import resource
 import struct
 import zipfile
 from pathlib import Path
