@@ -294,6 +294,11 @@ class Code:
         parent = self.index(name)
         return [child for child, p in zip(self.names, self.parents, strict=True) if p == parent]
 
+    @property
+    def is_tree(self) -> bool:
+        """Whether there are categories with variables of their own."""
+        return any(parent is not None for parent in self.parents)
+
     def parent(self, name: str) -> str | None:
         """The variable of whose categories each has a variable `name` of its own, if that is so."""
         place = self.parents[self.index(name)]
@@ -379,7 +384,7 @@ class Code:
         return self._chosen(c[:, self.columns[i]], i, c)
 
     def reading(self, parameters: Rows, i: int, c: Rows) -> Rows:
-        """Q's parameters of variable i, (n, its parameters): those of Q(c2|x, c1) for the c1 in `c` where it has one."""
+        """Q's parameters of variable i, (n, its parameters): of Q(c2|x, c1) those for the c1 in `c`."""
         return self._chosen(parameters[:, self.outputs[i]], i, c)
 
     def _chosen(self, columns: Rows, i: int, c: Rows) -> Rows:
@@ -431,7 +436,8 @@ class Code:
 
 def _in_block(values: np.ndarray, category: np.ndarray) -> np.ndarray:
     """`values` (n, w) in the block of the category, one-hot (n, K), zeros in the others: (n, K·w)."""
-    return (category[:, :, None] * values[:, None, :]).reshape(len(values), -1)
+    blocks = category[:, :, None] * values[:, None, :]
+    return blocks.reshape(len(values), category.shape[1] * values.shape[1])
 
 
 def _of_block(blocks: Rows, category: Rows) -> Rows:

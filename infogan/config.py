@@ -136,6 +136,8 @@ class Config(BaseModel):
             raise ValueError("contrastive is a term of objective infogan: the regular GAN has no use for it")
         if self.contrastive and len(self.code) < 2:
             raise ValueError(f"contrastive needs two codes or more, such as 5xuniform, and codes is {self.codes}")
+        if self.contrastive and self.code.is_tree:
+            raise ValueError("contrastive is for codes without brackets: no two categories share what each has")
         return self
 
     @model_validator(mode="after")

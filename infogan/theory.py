@@ -327,7 +327,7 @@ BranchReading: TypeAlias = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, 
 
 @dataclass(frozen=True)
 class Branches:
-    """x = means[c1] + slopes[c1] · c2 + deviation · z, z ~ N(0, 1): each category of c1 ~ Cat(p) has its own c2 ~ N(0, 1).
+    """x = means[c1] + slopes[c1] · c2 + deviation · z with c2, z ~ N(0, 1): each category of c1 has its own c2.
 
     Given c1 = k, x ~ N(means[k], s²) with s² = slopes[k]² + deviation², so that the two terms of the chain rule are
 

@@ -8,6 +8,7 @@ from infogan.commands.experiment_bound import bound
 from infogan.commands.experiment_classifier import classifier
 from infogan.commands.experiment_codes import codes
 from infogan.commands.experiment_disentanglement import disentanglement
+from infogan.commands.experiment_labelled import labelled
 from infogan.commands.experiment_mutual_information import mutual_information
 from infogan.commands.experiment_quality import quality
 
@@ -24,5 +25,5 @@ def experiment() -> None:
     """
 
 
-for command in (mutual_information, classifier, codes, quality, bound, disentanglement):
+for command in (mutual_information, classifier, labelled, codes, quality, bound, disentanglement):
     experiment.add_command(command)

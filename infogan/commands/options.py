@@ -57,11 +57,12 @@ def of_run(command: Command) -> Command:
         click.option("--batch-size", type=int, help="Pictures in a batch.  [default: 128]"),
         click.option(
             "--codes",
-            help="The latent code: cat:K[:p1/p2/…], uniform[:low:high], normal[:mean:std], 4x in front to repeat.  "
+            help="The latent code: cat:K[:p1/p2/…], uniform[:low:high], normal[:mean:std], 4x in front to repeat; "
+            "'cat:10(uniform,uniform)': two codes of its own for each category.  "
             "[default: cat:10,uniform,uniform]",
         ),
-        click.option("--labelled", type=int, help="Training pictures whose labels teach Q that category k of c1 is class k."
-                     "  [default: 0, no label is looked at]"),
+        click.option("--labelled", type=int, help="Training pictures whose labels teach Q that category k of c1 is "
+                     "class k.  [default: 0, no label is looked at]"),
         click.option("--noise", type=int, help="Entries of z, the noise with no meaning.  [default: 62]"),
         click.option(
             "--objective",

@@ -36,8 +36,8 @@ def evaluate(run: Run, data: str | None = None, recipe: Recipe | None = None) ->
 
     On labelled data, of every categorical code: agreement with the labels (`clustering.scores`) under the
     running batch statistics, the headline, and under `re_estimated` ones; of the code that a run with labelled
-    pictures ties to classes also `accuracy`, category k standing for class k with no matching. `data` names the pictures: their
-    test part if they have one, else the held-out one; by default the held-out part of the run's own data.
+    pictures ties to classes also `accuracy`, category k standing for class k with no matching. `data` names the
+    pictures: their test part if they have one, else the held-out one; by default the held-out part of the run's own.
 
     On grey pictures of ten classes, taken for digits: `distinct_digits` of every categorical code, and of
     every continuous code `slant`, `width` and `stroke` (`rho`, `effect`), the `property` it stands for, and
@@ -116,7 +116,8 @@ def bounds(run: Run, draws: int = DRAWS) -> Codes:
         if not isinstance(variable, Categorical) and (parent := run.code.parent(name)) is not None:
             category = run.code.value(c, run.code.index(parent)).argmax(axis=1)
             drawn = [np.flatnonzero(category == k) for k in range(run.code[parent].width)]
-            found[name]["residual_by_category"] = [variable.residual(own[d], given[d]) if len(d) else None for d in drawn]
+            errors = [variable.residual(own[rows], given[rows]) if len(rows) else None for rows in drawn]
+            found[name]["residual_by_category"] = errors
     return found
 
 
@@ -161,7 +162,8 @@ def meanings(run: Run, shown: Dataset, ones: list[int]) -> Codes:
         images, category = sweeps(run, name)
         parent = run.code.parent(name)
         without = ones if parent in (None, run.code.first_categorical) else []
-        values = {p: of(images.reshape(-1, *images.shape[-2:])).reshape(images.shape[:2]) for p, of in PROPERTIES.items()}
+        flat = images.reshape(-1, *images.shape[-2:])
+        values = {prop: of(flat).reshape(images.shape[:2]) for prop, of in PROPERTIES.items()}
         values["width"][np.isin(category, without)] = np.nan
         if parent is None:
             found[name] = _follows(values, spread)
@@ -264,7 +266,7 @@ def _line(name: str, code: dict[str, Any]) -> str:
         line += f", its {len(code['classes'])} categories show {code['distinct_digits']} distinct digits"
         line += f" ({np.mean(code['purity']):.1%} pure)"
     if "by_category" in code:
-        line += f", stands for {_by_category(code['by_category'])}"
+        line += f", stands for {by_category(code['by_category'])}"
     follows = code.get(code.get("property", ""))
     if follows and follows["rho"] is not None:
         line += f", stands for {code['property']}: rho {follows['rho']:.2f}, effect {follows['effect']:.2f}"
@@ -274,10 +276,10 @@ def _line(name: str, code: dict[str, Any]) -> str:
     return line
 
 
-def _by_category(by_category: dict[str, dict[str, Any]]) -> str:
+def by_category(codes: dict[str, dict[str, Any]]) -> str:
     """What a code stands for in each category: `slant in 0, 2 (rho 0.81 to 0.95), …`, most frequent first."""
     found: dict[str, list[tuple[str, float]]] = {}
-    for k, code in by_category.items():
+    for k, code in codes.items():
         follows = code.get(code.get("property", ""), {"rho": None})
         if follows["rho"] is not None:
             found.setdefault(code["property"], []).append((k, follows["rho"]))

@@ -21,7 +21,14 @@ class _Follows(_Part):
     effect: float | None
 
 
-class _Code(_Part):
+class _Meaning(_Part):
+    property: str = ""
+    slant: _Follows | None = None
+    width: _Follows | None = None
+    stroke: _Follows | None = None
+
+
+class _Code(_Meaning):
     bound: float
     entropy: float
     residual: float = 0.0
@@ -31,10 +38,7 @@ class _Code(_Part):
     distinct_digits: int = 0
     classes: list[int] = []
     purity: list[float] = []
-    property: str = ""
-    slant: _Follows | None = None
-    width: _Follows | None = None
-    stroke: _Follows | None = None
+    by_category: dict[str, _Meaning] = {}
 
 
 class _Distances(_Part):

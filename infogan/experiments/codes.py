@@ -40,6 +40,8 @@ def check(plan: Plan) -> None:
     code = infogan.config.make(plan.settings("infogan", 0)).code
     if all(variable.discrete for variable in code):
         raise InputError(f"codes {code.spec}: none of them is continuous; write cat:10,uniform,uniform")
+    if code.is_tree:
+        raise InputError(f"codes {code.spec}: one meaning a code is measured; infogan evaluate tells each category's")
     _check_digits(data_sets.load(plan.data, split="held_out"))
 
 

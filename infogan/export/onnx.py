@@ -28,7 +28,7 @@ TOLERANCE = 1e-5
 CHECKED = 16
 """Pictures on which a written graph is held against the run's own networks."""
 
-_Given = tuple[str, dict[str, Any], list[tuple[str, np.ndarray | np.float32]]]
+_Given = tuple[str, dict[str, Any], list[tuple[str, np.ndarray]]]
 """An operator of ONNX, its attributes, and its inputs beside the data."""
 
 
@@ -105,8 +105,8 @@ def _graph(helper: ModuleType, run: Run, inputs: list[str], outputs: list[str]) 
         producer_name="infogan",
     )
     columns = {
-        name: {"code": variable.spec, "input": _span(c), "parameters": _span(p)}
-        for name, variable, c, p in zip(code.names, code, code.columns, code.outputs, strict=True)
+        name: {"code": code.kind(name), "input": _span(c), "parameters": _span(p)}
+        for name, c, p in zip(code.names, code.columns, code.outputs, strict=True)
     }
     helper.set_model_props(model, {"codes": json.dumps(columns), "updates": str(run.step)})
     onnx.checker.check_model(model, full_check=True)
@@ -127,11 +127,11 @@ class _Graph:
         """One node that gives `output`."""
         self.nodes.append(self.helper.make_node(operator, inputs, [output], **attributes))
 
-    def constant(self, name: str, values: np.ndarray | np.float32) -> str:
+    def constant(self, name: str, values: np.ndarray) -> str:
         """An array of the graph's own under `name`."""
         from onnx import numpy_helper
 
-        self.constants.append(numpy_helper.from_array(np.array(values, order="C"), name))
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
     def sequence(self, module: nn.Module, name: str, source: str, target: str) -> None:
@@ -153,7 +153,8 @@ def _layers(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
 def _steps(path: str, layer: nn.Module) -> list[_Given]:
     """The operators that a layer becomes: itself, and the activation fused with it."""
     if isinstance(layer, Affine):
-        return [("Mul", {}, [("scale", np.float32(layer.scale))]), ("Add", {}, [("shift", np.float32(layer.shift))])]
+        scale, shift = (np.array([number], np.float32) for number in (layer.scale, layer.shift))
+        return [("Mul", {}, [("scale", scale)]), ("Add", {}, [("shift", shift)])]
     for kind, write in _WRITERS.items():
         if isinstance(layer, kind):
             return [write(path, layer), *_activation(getattr(layer, "activation", None))]

@@ -65,6 +65,7 @@ class Facts:
     measured: dict[str, Any] | None = None
     curves: dict[str, Picture] = field(default_factory=dict)
     traversals: dict[str, Picture] = field(default_factory=dict)
+    trees: dict[str, Picture] = field(default_factory=dict)
     confusion: Confusion | None = None
     times: Times | None = None
     missing: dict[str, str] = field(default_factory=dict)
@@ -120,6 +121,7 @@ def gather(folder: str | Path, done: Callable[[str], None]) -> Facts:
     facts.measured = stage("measurements", lambda: _measured(run))
     facts.curves = stage("curves", lambda: _curves(run)) or {}
     facts.traversals = stage("traversals", lambda: _traversals(run, facts.measured)) or {}
+    facts.trees = {name: _tree(run, name) for name in run.code.categorical if run.code.own(name)}
     facts.confusion = stage("confusion", lambda: _confusion(run))
     facts.times = stage("times", lambda: measure(run))
     return facts
@@ -171,6 +173,12 @@ def _traversals(run: Run, measured: dict[str, Any] | None) -> dict[str, Picture]
             alt += f" From left to right the {code['property']} changes most."
         found[name] = Picture(figures.data_url(figures.drawn(figures.traversal_figure(run, name)), "png"), alt)
     return found
+
+
+def _tree(run: Run, name: str) -> Picture:
+    own = ", ".join(run.code.own(name))
+    alt = f"A tree: each category of {name} is a branch, and on it each of {own} moves along a row, all else fixed."
+    return Picture(figures.data_url(figures.drawn(figures.tree_figure(run, name)), "png"), alt)
 
 
 def _confusion(run: Run) -> Confusion:

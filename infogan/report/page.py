@@ -10,6 +10,7 @@ from typing import Any
 
 from infogan.config import Config
 from infogan.errors import InputError
+from infogan.evaluation.report import by_category
 from infogan.progress import duration
 from infogan.report.facts import STAGES, Facts, gather
 from minigrad import serialize
@@ -114,7 +115,7 @@ def key_figures(facts: Facts) -> Iterator[tuple[str, str]]:
 def about(facts: Facts, name: str) -> list[str]:
     """What the code `name` means in a run, in a few sentences."""
     variable = facts.run.code[name]
-    said = [f"{variable.spec}, {'categorical' if variable.discrete else 'continuous'}."]
+    said = [f"{facts.run.code.kind(name)}, {'categorical' if variable.discrete else 'continuous'}."]
     code = (facts.measured or {"codes": {}})["codes"].get(name)
     if code is None:
         return said
@@ -129,6 +130,8 @@ def about(facts: Facts, name: str) -> list[str]:
         )
     if {"distinct_digits", "classes"} <= set(code):
         said.append(f"Its {len(code['classes'])} categories show {code['distinct_digits']} distinct digits.")
+    if "by_category" in code:
+        said.append(f"It stands for {by_category(code['by_category'])}.")
     follows = code.get(code.get("property", ""))
     if follows and follows["rho"] is not None:
         said.append(
