@@ -66,9 +66,11 @@ def test_onnx_gives_the_same_pictures_and_readings(trained, tmp_path, capsys):
     assert notes["updates"] == "12"
 
 
-def test_onnx_of_the_papers_networks_in_colour(tmp_path):
+@pytest.mark.parametrize("network", ["mnist", "sized"])
+def test_onnx_of_colour_in_either_range(tmp_path, network):
     witness("onnxruntime")
-    folder = make_run(tmp_path / "run", codes="cat:4,normal", channels=3, image_size=16, sigma="learned")
+    shape = {"channels": 3, "image_size": 16, "network": network}
+    folder = make_run(tmp_path / "run", codes="cat:4,normal", sigma="learned", **shape)
     paths, off = write_onnx(infogan.load(folder), tmp_path / "deep" / "out")
     assert off < 1e-5
     assert [path.name for path in paths] == ["G.onnx", "DQ.onnx"]
@@ -144,7 +146,8 @@ def test_pytorch_shows_the_same_pictures(trained, tmp_path, colour):
     torch = witness("torch")
     folder = trained
     if colour:
-        folder = make_run(tmp_path / "run", codes="cat:4,normal", channels=3, image_size=16, sigma="learned")
+        shape = {"channels": 3, "image_size": 16, "network": "sized"}
+        folder = make_run(tmp_path / "run", codes="cat:4,normal", sigma="learned", **shape)
     assert cli.main(["export", str(folder), "--format", "torch", "--out", str(tmp_path / "out")]) == 0
     run, nets = infogan.load(folder), modules(tmp_path / "out").load()
     z, c = latents(run)
