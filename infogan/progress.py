@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 T = TypeVar("T")
 
@@ -22,6 +22,13 @@ def slow(over: Iterable[T], what: str, unit: str, total: int | None = None) -> I
     from tqdm import tqdm
 
     return tqdm(over, what, total, unit=unit, delay=2, leave=False, file=sys.stderr)
+
+
+def reading(file: IO[bytes], what: str, size: int) -> Any:
+    """`file`, with a bar of the `size` bytes read of it, shown as `slow` shows its own; a context."""
+    from tqdm import tqdm
+
+    return tqdm.wrapattr(file, "read", total=size, desc=what, delay=2, leave=False, file=sys.stderr)
 
 
 def bytes_bar(what: str, total: int, begin: int) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 from infogan.data.dataset import Dataset, Pictures, Split, cut
 from infogan.data.idx import DEFLATE_RATIO
 from infogan.errors import InputError
+from infogan.progress import reading
 
 FILES = {"train": ("train_32x32.mat", "extra_32x32.mat"), "test": ("test_32x32.mat",)}
 """The names that SVHN's files have; of a part's files the first that is there is read."""
@@ -65,7 +66,8 @@ def _read(path: Path) -> Pictures:
             raw.seek(0)
             _check_claims(raw, size)
             raw.seek(0)
-            images, labels = _unpacked(raw)
+            with reading(raw, f"reading {path.name}", size) as stream:
+                images, labels = _unpacked(stream)
     except _Unsuitable as error:
         raise InputError(f"{path}: {error}") from None
     except MemoryError:
