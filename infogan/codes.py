@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import ClassVar, TypeAlias, TypeVar
 
 import numpy as np
@@ -464,7 +464,9 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
 
 def _entries(text: str) -> list[str]:
     """The entries of a list; commas between brackets part none."""
-    return [entry.strip() for entry in re.split(r",(?![^(]*\))", text)]
+    depths = accumulate((letter == "(") - (letter == ")") for letter in text)
+    commas = [i for i, (letter, depth) in enumerate(zip(text, depths, strict=True)) if letter == "," and depth <= 0]
+    return [text[before + 1 : at].strip() for before, at in pairwise([-1, *commas, len(text)])]
 
 
 def _parse_entry(entry: str, sigma: float | None, floor: float) -> list[tuple[Variable, list[Variable]]]:
