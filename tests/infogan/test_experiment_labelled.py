@@ -87,6 +87,7 @@ def test_wrong_input_is_one_line_before_anything_is_trained(given, words, tmp_pa
     assert words in error and error.count("\n") == 1 and not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_the_command_trains_all_rows_measures_and_writes(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Recipe, "updates", lambda self, count: 3)
