@@ -51,17 +51,22 @@ def name(step: int) -> str:
     return f"step-{step:08d}.safetensors"
 
 
+def path(run_dir: Path, step: int) -> Path:
+    """Where the checkpoint after `step` updates lies."""
+    return run_dir / FOLDER / name(step)
+
+
 def save(run_dir: Path, step: int, parts: Mapping[str, Mapping[str, Any]], state: Mapping[str, Any]) -> Path:
     """Write the checkpoint of `step`, point `latest` at it and drop all but the last three.
 
     `parts` are tensors or numbers by name, under the name of their part. Raises `OSError` (a full disk, say)
     with every earlier checkpoint intact.
     """
-    path = write(run_dir / FOLDER / name(step), parts, {**state, "step": step})
-    serialize.write_atomically(path.with_name(LATEST), (path.name + "\n").encode())
+    written = write(path(run_dir, step), parts, {**state, "step": step})
+    serialize.write_atomically(written.with_name(LATEST), (written.name + "\n").encode())
     for old in _all(run_dir)[KEPT:]:
         old.unlink(missing_ok=True)
-    return path
+    return written
 
 
 def keep(run_dir: Path, step: int, networks: Mapping[str, Any], state: Mapping[str, Any]) -> Path:

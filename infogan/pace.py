@@ -38,11 +38,12 @@ def of(trainer: Trainer) -> str | None:
 
 def _times(copy: Trainer) -> list[float]:
     taken: list[float] = []
-    for _ in slow(range(UPDATES), "timing updates", " updates"):
+    updates = range(UPDATES)
+    for _ in updates if copy.across.rank else slow(updates, "timing updates", " updates"):
         begun = time.perf_counter()
         copy.advance()
         taken.append(time.perf_counter() - begun)
-        if sum(taken) > BUDGET:
+        if copy.across.any(sum(taken) > BUDGET):
             break
     return taken
 

@@ -17,7 +17,9 @@ from infogan.data import Dataset, Frame, is_name
 from infogan.data import load as load_data
 from infogan.data.known import SETS
 from infogan.errors import InputError
+from infogan.parallel import Alone
 from infogan.training import Trainer
+from infogan.update import ALONE
 from kernels import device as devices
 
 LIBRARIES = ("infogan", "numpy", "numba", "scipy", "safetensors", "cupy-cuda12x", "cupy-cuda13x")
@@ -48,7 +50,49 @@ def choose_backend(
     return registered
 
 
-def new_run(settings: Mapping[str, Any], run_dir: Path, device: str, kernel_file: str | None) -> Trainer:
+def begin(
+    settings: Mapping[str, Any],
+    run_dir: Path,
+    device: str,
+    kernel_file: str | None,
+    *,
+    resume: bool,
+    say: Callable[[str], None] = print,
+    across: Alone = ALONE,
+) -> Trainer:
+    """A new run, or one to `resume`. Of several processes the first one checks and writes, then the others join.
+
+    Raises `InputError`, or `Failed` in all of several processes.
+    """
+    with across.agreed():
+        if across.rank == 0 and resume:
+            trainer = resumed_run(settings, run_dir, device, kernel_file, say, across)
+        elif across.rank == 0:
+            trainer = new_run(settings, run_dir, device, kernel_file, across)
+    with across.agreed():
+        if across.rank:
+            trainer = joined_run(run_dir, device, across)
+    return trainer
+
+
+def joined_run(run_dir: Path, device: str, across: Alone) -> Trainer:
+    """The run that the first process has begun in `run_dir`, which all of them must see, as it stands.
+
+    Raises `InputError` where the folder or the data are not the ones that the first process has.
+    """
+    config, environment = infogan.config.read(run_dir)
+    data = load_data(config.data, frame=config.frame)
+    if data.sha256 != environment["data"]["sha256"]:
+        raise InputError(f"data {config.data!r} are not those of the first process (another sha256): give it the same")
+    trainer = Trainer(config, data, device, across)
+    if checkpoints.exist(run_dir):
+        trainer.restore(checkpoints.latest(run_dir))
+    return trainer
+
+
+def new_run(
+    settings: Mapping[str, Any], run_dir: Path, device: str, kernel_file: str | None, across: Alone = ALONE
+) -> Trainer:
     """A run from its beginning, its `config.json` written.
 
     Raises `InputError`, before anything is written, where settings, data and folder do not fit together.
@@ -59,7 +103,7 @@ def new_run(settings: Mapping[str, Any], run_dir: Path, device: str, kernel_file
     decided = {**_decided(config, data), "data": lasting(config.data)}
     config = infogan.config.make({**decided, **_given(settings), **_named(config, data)})
     _check_pictures(config, data)
-    trainer = Trainer(config, data, device)
+    trainer = Trainer(config, data, device, across)
     _write_config(trainer, run_dir, kernel_file)
     return trainer
 
@@ -70,6 +114,7 @@ def resumed_run(
     device: str,
     kernel_file: str | None,
     say: Callable[[str], None] = print,
+    across: Alone = ALONE,
 ) -> Trainer:
     """A run from its newest whole checkpoint, `metrics.jsonl` cut back to it; without one from its start.
 
@@ -79,11 +124,11 @@ def resumed_run(
         leftover.unlink()
     if not (run_dir / infogan.config.FILE).exists():
         say(f"{run_dir} holds no run yet: starting one")
-        return new_run(settings, run_dir, device, kernel_file)
+        return new_run(settings, run_dir, device, kernel_file, across)
     config = _with_changes(infogan.config.read(run_dir)[0], settings, run_dir)
     data = load_data(config.data, frame=config.frame)
     _check_pictures(config, data)
-    trainer = Trainer(config, data, device)
+    trainer = Trainer(config, data, device, across)
     if checkpoints.exist(run_dir):
         trainer.restore(checkpoints.latest(run_dir))
     check_milestones(config, run_dir, trainer.step)
@@ -110,10 +155,12 @@ def describe(trainer: Trainer) -> str:
     size = "×".join(str(n) for n in (*data.images.shape[2:], data.images.shape[1]))
     used = kernels.chosen(trainer.device)
     names = sorted(set(used.values()))
+    k = trainer.across.size
+    processes = f"{k} processes of " if k > 1 else ""
     shown = names[0] if len(names) == 1 else ",".join(f"{op}={name}" for op, name in used.items())
     return (
         f"{data.name}: {len(data):,} pictures of {size} | "
-        f"{trainer.device}, {kernels.get_num_threads()} threads, kernels {shown} | "
+        f"{processes}{trainer.device}, {kernels.get_num_threads()} threads, kernels {shown} | "
         f"{config.steps - trainer.step:,} updates of {config.batch_size} pictures, "
         f"{config.objective}, code {config.codes}, seed {config.seed}"
     )

@@ -32,12 +32,14 @@ from infogan.errors import Diverged, InputError, Interrupted
 from infogan.events import Events
 from infogan.labelled import choose
 from infogan.moved import moved
+from infogan.parallel import Alone, Failed
 from infogan.progress import bar as progress_bar
 from infogan.progress import duration
-from infogan.update import Labelled, Measured, Moved, Noise, NotFinite, Optimisers, Pairs, update
+from infogan.update import ALONE, Labelled, Measured, Moved, Noise, NotFinite, Optimisers, Pairs, update
 from infogan.watch import Watch
 from kernels.device import is_array, to_host
 from minigrad import optim, random
+from minigrad.nn.utils import share_statistics
 
 MOST_COLUMNS = 20
 
@@ -49,6 +51,7 @@ class Trainer:
     config: Config
     data: Dataset
     device: str = "cpu"
+    across: Alone = ALONE
     step: int = 0
     seconds: float = 0.0
     pending: list[Measured] = field(default_factory=list)
@@ -57,8 +60,11 @@ class Trainer:
 
     def __post_init__(self) -> None:
         config = self.config
+        _check_shares(config, self.across.size)
         self.code = config.code
         self.networks = networks.build(config).to(self.device).train()
+        if self.across.size > 1:
+            share_statistics(self.networks, self.across)
         betas = (config.beta1, config.beta2)
         self.optimisers = Optimisers(
             d=optim.Adam(self.networks.of_discriminator(), config.learning_rate_d, betas),
@@ -75,8 +81,8 @@ class Trainer:
         self.order_of_labelled = Order(config.seed, n, min(n, config.batch_size), "order of labelled pictures")
 
     def noise(self, purpose: str, step: int) -> Noise:
-        """The input of G for a batch, on the run's device."""
-        z, c = draw_noise(self.config, self.code, purpose, step, self.config.batch_size)
+        """The input of G for this process's share of a batch, on the run's device."""
+        z, c = map(self.across.share, draw_noise(self.config, self.code, purpose, step, self.config.batch_size))
         return Noise(self._tensor(z), self._tensor(c))
 
     def advance(self) -> Measured:
@@ -90,7 +96,13 @@ class Trainer:
         return measured
 
     def explain(self) -> str:
-        """Run the update that failed once more and name the operation that first gave NaN or infinity."""
+        """Run the update that failed once more and name the operation that first gave NaN or infinity.
+
+        Of several processes one may find it where the others do not, and they would wait for each other: there the
+        loss alone is named.
+        """
+        if self.across.size > 1:
+            return "a loss was not finite"
         try:
             with mg.detect_anomaly(), np.errstate(all="ignore"):
                 self._update(self.step + 1)
@@ -180,7 +192,7 @@ class Trainer:
 
     def copy(self) -> Trainer:
         """Another trainer with equal networks and optimisers, after as many updates."""
-        copy = Trainer(self.config, self.data, self.device)
+        copy = Trainer(self.config, self.data, self.device, self.across)
         copy.go_to(self.step, self.parts())
         return copy
 
@@ -189,19 +201,22 @@ class Trainer:
         return self.config.model_dump(mode="json", exclude=set(infogan.config.RESUMABLE))
 
     def _update(self, step: int) -> Measured:
-        real = self._tensor(self.data.images[self.order.batch(step)])
+        with self.across.agreed():
+            real = self._tensor(self.data.images[self.across.share(self.order.batch(step))])
+            noise_d, noise_g = self.noise("noise of D", step), self.noise("noise of G", step)
         return update(
             self.networks,
             self.optimisers,
             self.code,
             self.config.weights,
             real,
-            self.noise("noise of D", step),
-            self.noise("noise of G", step),
+            noise_d,
+            noise_g,
             informed=self.config.objective == "infogan",
             moved=self._moved(step) if self.config.invariance else None,
             labelled=self._labelled(step, real) if self.labelled else None,
             pairs=self._pairs(step) if self.config.contrastive and step > self.config.contrastive_from else None,
+            across=self.across,
         )
 
     def _moved(self, step: int) -> Moved:
@@ -219,7 +234,9 @@ class Trainer:
 
     def _pairs(self, step: int) -> Pairs:
         z, c, held = draw_pairs(self.config, self.code, step)
-        return Pairs(Noise(self._tensor(z), self._tensor(c)), self._tensor(held), self.config.contrastive)
+        share = self.across.share
+        z, c = (np.concatenate([share(side) for side in np.split(both, 2)]) for both in (z, c))
+        return Pairs(Noise(self._tensor(z), self._tensor(c)), self._tensor(share(held)), self.config.contrastive)
 
     def _tensor(self, array: np.ndarray) -> mg.Tensor:
         return mg.tensor(array, device=self.device)
@@ -235,17 +252,41 @@ def train(
 ) -> None:
     """Advance to the last update, with lines, sample grids and checkpoints in `run_dir`.
 
-    `events` are told of every line and every grid.
-    Raises `Diverged` where a number is not finite and `Interrupted` after Ctrl-C, with a checkpoint written.
+    `events` are told of every line and every grid. Of several processes the first one alone writes and tells.
+    Raises `Diverged` where a number is not finite and `Interrupted` after Ctrl-C, with a checkpoint written; so it
+    is before `Failed`, where one of several processes could not go on.
     A collapse (`watch`) is told to `say`, and stands as `notices` in the line of its update.
     """
-    config = trainer.config
+    config, across = trainer.config, trainer.across
     if config.head_start and trainer.head_start is None:
         _take_head_start(trainer, run_dir, say, progress)
     started, before = time.perf_counter(), trainer.seconds
     times: list[float] = []
     watch = Watch(config, record.read(run_dir))
-    shown = progress_bar(total=config.steps, initial=trainer.step) if progress else nullcontext()
+    shown = progress_bar(total=config.steps, initial=trainer.step) if progress and not across.rank else nullcontext()
+
+    def write_down(stopping: bool) -> None:
+        if _due(config.log_every, trainer):
+            row = _log(trainer, run_dir, statistics.median(times) * 1000, watch)
+            times.clear()
+            if events:
+                events.line(row)
+            if bar:
+                bar.set_postfix_str(_short(row), refresh=False)
+            with bar.external_write_mode() if bar else nullcontext():
+                for notice in row["notices"]:
+                    say(f"update {trainer.step:,}: {notice}")
+        if bar:
+            bar.update()
+        if _due(config.sample_every, trainer):
+            grid = _draw_samples(trainer, run_dir)
+            if events:
+                events.picture(grid, trainer.step)
+        if trainer.step in config.milestones:  # before the checkpoint: what that has passed is kept
+            keep(trainer, run_dir)
+        if _due(config.checkpoint_every, trainer) or stopping:
+            save(trainer, run_dir)
+
     with _stop_on_ctrl_c() as stop, shown as bar:
         while trainer.step < config.steps:
             begun = time.perf_counter()
@@ -254,31 +295,27 @@ def train(
                     trainer.advance()
             except NotFinite:
                 raise _diverged(run_dir, trainer.step + 1, trainer.explain()) from None
+            except Failed as error:
+                raise _kept(error, trainer, run_dir) from None
             now = time.perf_counter()
             times.append(now - begun)
             trainer.seconds = before + now - started
-            if _due(config.log_every, trainer):
-                row = _log(trainer, run_dir, statistics.median(times) * 1000, watch)
-                times.clear()
-                if events:
-                    events.line(row)
-                if bar:
-                    bar.set_postfix_str(_short(row), refresh=False)
-                with bar.external_write_mode() if bar else nullcontext():
-                    for notice in row["notices"]:
-                        say(f"update {trainer.step:,}: {notice}")
-            if bar:
-                bar.update()
-            if _due(config.sample_every, trainer):
-                grid = _draw_samples(trainer, run_dir)
-                if events:
-                    events.picture(grid, trainer.step)
-            if trainer.step in config.milestones:  # before the checkpoint: what that has passed is kept
-                keep(trainer, run_dir)
-            if _due(config.checkpoint_every, trainer) or stop.is_set():
-                path = save(trainer, run_dir)
-            if stop.is_set():
+            stopping = across.any(stop.is_set())
+            with across.agreed():
+                if across.rank == 0:
+                    write_down(stopping)
+            if stopping:
+                path = checkpoints.path(run_dir, trainer.step)
                 raise Interrupted(f"stopped after update {trainer.step}: {path} is written; go on with --resume")
+
+
+def _kept(error: Failed, trainer: Trainer, run_dir: Path) -> Failed:
+    """The failure of an update that none of the processes has begun, with a checkpoint of the one before."""
+    if trainer.across.rank == 0:
+        save(trainer, run_dir)
+    path = checkpoints.path(run_dir, trainer.step)
+    told = f"{error.message}; {path} holds update {trainer.step:,}: go on with --resume"
+    return Failed(told, error.exit_status)
 
 
 def _take_head_start(trainer: Trainer, run_dir: Path, say: Callable[[str], None], progress: bool) -> None:
@@ -341,6 +378,18 @@ def _check_finite(parts: Mapping[str, Mapping[str, Any]], trainer: Trainer, run_
             data = value.data if isinstance(value, mg.Tensor) else value
             if is_array(data) and not to_host((abs(data) < math.inf).all()):
                 raise _diverged(run_dir, trainer.step, f"{part} {name} is not finite after it")
+
+
+def _check_shares(config: Config, processes: int) -> None:
+    """Raises `InputError` where several processes cannot share the batches evenly, or a term is for one alone."""
+    if processes == 1:
+        return
+    for term in ("head_start", "invariance", "labelled"):
+        if getattr(config, term):
+            raise InputError(f"{term}: is for one process: train without mpiexec, or set {term}=0")
+    for batch in ("batch_size", "contrastive_batch") if config.contrastive else ("batch_size",):
+        if (n := getattr(config, batch)) % processes:
+            raise InputError(f"{batch}: {n} cannot be shared evenly by {processes} processes: give a multiple")
 
 
 def _due(every: int, trainer: Trainer) -> bool:

@@ -11,9 +11,13 @@ import minigrad as mg
 from infogan import objective
 from infogan.codes import Code
 from infogan.networks import Networks
+from infogan.parallel import Alone
 from kernels.device import to_host
 from minigrad.nn.utils import frozen_statistics
 from minigrad.optim import Optimizer
+from minigrad.rules.norm import pooled
+
+ALONE = Alone()
 
 
 class Noise(NamedTuple):
@@ -102,6 +106,7 @@ def update(
     moved: Moved | None = None,
     labelled: Labelled | None = None,
     pairs: Pairs | None = None,
+    across: Alone = ALONE,
 ) -> Measured:
     """Train D and Q once, then G once; everything of one dtype and on one device, networks in training mode.
 
@@ -109,13 +114,14 @@ def update(
     GAN: no information term reaches G or the trunk, and Q's head only learns to read what the trunk happens
     to tell, so that the bound can be compared. With `moved` trunk and Q also learn to read copies alike, with
     `labelled` to read classes as categories of c1. With `pairs` G and H learn that two pictures show which variable
-    they share.
+    they share. Of several processes, `across`, each is given its share of all that; the losses are means over the
+    whole batch, the gradients too, and what is measured is of the whole batch.
     Raises `NotFinite` before a step that such a loss would spoil.
     """
     loss_d, alike, supervision = _discriminator_step(
-        networks, optimisers.d, code, weights, real, noise_d, informed, moved, labelled
+        networks, optimisers.d, code, weights, real, noise_d, informed, moved, labelled, across
     )
-    measured = _generator_step(networks, optimisers.g, code, weights, noise_g, informed, loss_d, pairs)
+    measured = _generator_step(networks, optimisers.g, code, weights, noise_g, informed, loss_d, pairs, across)
     return replace(measured, invariance=alike, supervision=supervision)
 
 
@@ -129,6 +135,7 @@ def _discriminator_step(
     informed: bool,
     moved: Moved | None,
     labelled: Labelled | None,
+    across: Alone,
 ) -> tuple[float, tuple[float, ...], float | None]:
     """−V(D, G), and what the invariance and the supervision term measured.
 
@@ -157,12 +164,14 @@ def _discriminator_step(
         supervision = objective.supervision(code, read, labelled.c)
         information = information + labelled.weight * supervision
     loss = objective.discriminator_loss(V, information)
-    _finite(loss, "the loss of D and Q")
+    whole, loss_d = across.mean(loss.item(), -V.item())
+    _finite(whole, "the loss of D and Q")
     optimiser.zero_grad()
     loss.backward()
+    across.mean_(networks.of_discriminator())
     optimiser.step()
     found = None if supervision is None else supervision.item()
-    return -V.item(), tuple(term.item() for term in alike), found
+    return loss_d, tuple(term.item() for term in alike), found
 
 
 def _generator_step(
@@ -174,6 +183,7 @@ def _generator_step(
     informed: bool,
     loss_d: float,
     pairs: Pairs | None,
+    across: Alone,
 ) -> Measured:
     """D and Q stand still: no gradient is computed for them and their running statistics do not move."""
     still = (networks.trunk, networks.D_head, networks.Q_head)
@@ -191,24 +201,30 @@ def _generator_step(
             shared = None if pairs is None else _contrast(networks, pairs)
             if pairs is not None and shared is not None:
                 loss = loss - pairs.weight * shared
-            _finite(loss, "the loss of G")
+            trained = (term.item() for term in terms)
+            contrast = () if shared is None else (shared.item(),)
+            whole, loss_g, info, *means = across.mean(
+                loss.item(), adversarial.item(), information.item(), *trained, *contrast
+            )
+            _finite(whole, "the loss of G")
             optimiser.zero_grad()
             loss.backward()
     finally:
         for module in still:
             module.requires_grad_(True)
+    across.mean_(networks.of_generator())
     optimiser.step()
-    parameters, c = to_host(reading.data), to_host(noise.c.data)
+    parameters, c = across.rows(to_host(reading.data)), across.rows(to_host(noise.c.data))
     return Measured(
         loss_d=loss_d,
-        loss_g=adversarial.item(),
-        info_loss=-information.item() if informed else 0.0,
+        loss_g=loss_g,
+        info_loss=-info if informed else 0.0,
         bound=tuple(code.bound(parameters, c)),
-        bound_trained=tuple(term.item() for term in terms),
+        bound_trained=tuple(means[: len(terms)]),
         residual=tuple(code.residual(parameters, c)),
         readings=tuple(tuple(read.tolist()) for read in code.readings(parameters, c)),
-        spread=float(to_host(pictures.data.std(axis=0).mean())),
-        contrast=None if shared is None else shared.item(),
+        spread=_spread(pictures, across),
+        contrast=None if shared is None else means[-1],
     )
 
 
@@ -218,6 +234,14 @@ def _contrast(networks: Networks, pairs: Pairs) -> mg.Tensor:
     return objective.contrast(networks.compare(pictures[:n], pictures[n:]), pairs.held)
 
 
-def _finite(loss: mg.Tensor, what: str) -> None:
-    if not math.isfinite(loss.item()):
-        raise NotFinite(f"{what} is {loss.item()}")
+def _spread(pictures: mg.Tensor, across: Alone) -> float:
+    x = pictures.data
+    variance = x.var(axis=0)
+    if across.size > 1:
+        _, variance = pooled(across, x.mean(axis=0), variance)
+    return float(to_host((variance**0.5).mean()))
+
+
+def _finite(loss: float, what: str) -> None:
+    if not math.isfinite(loss):
+        raise NotFinite(f"{what} is {loss}")

@@ -46,6 +46,7 @@ def train(
       infogan train --data photographs/ --image-size 32 --codes cat:5,2xuniform --out runs/photographs
       infogan train --out runs/digits --resume --steps 10000
       infogan train --objective gan --set leaky_slope=0.01
+      mpiexec -n 4 infogan train --out runs/digits       four processes, a quarter of each batch in each
     """
     if show_fields:
         _print_fields()
@@ -53,22 +54,33 @@ def train(
     settings = options.settings(given, fields)
     if resume and out is None:
         raise InputError("--resume needs --out: the folder of the run to go on with")
-    from infogan import events, pace, race, start, training
+    from infogan import events, pace, parallel, race, start, training
 
-    if log:
-        events.library()  # before anything is begun, an error if it is not there
-    mine = start.choose_backend(device, threads, kernels, kernel_file)
-    run_dir = out or _free_folder(settings)
-    begin = start.resumed_run if resume else start.new_run
-    trainer = begin(settings, run_dir, device, kernel_file)
-    click.echo(start.describe(trainer))
-    if kernel_file and (line := race.beside_defaults(trainer, mine, Path(kernel_file).name)):
-        click.echo(line)
-    if expected := pace.of(trainer):
-        click.echo(expected)
-    with events.Events(run_dir, trainer.step) if log else nullcontext() as told:
-        training.train(trainer, run_dir, events=told)
-    click.echo(training.summary(trainer, run_dir))
+    across = parallel.join(device)
+    say = click.echo if across.rank == 0 else _say_nothing
+    with across.guard():
+        threads = threads or across.threads()
+        with across.agreed():
+            if log:
+                events.library()  # before anything is begun, an error if it is not there
+            mine = start.choose_backend(device, threads, kernels, kernel_file)
+        run_dir = Path(across.told(str(out or _free_folder(settings))))
+        trainer = start.begin(settings, run_dir, device, kernel_file, resume=resume, say=say, across=across)
+        say(start.describe(trainer))
+        if across.size > 1:
+            say(parallel.describe(across, run_dir, trainer.config.checkpoint_every))
+        elif kernel_file and (line := race.beside_defaults(trainer, mine, Path(kernel_file).name)):
+            say(line)
+        if expected := pace.of(trainer):
+            say(expected)
+        with events.Events(run_dir, trainer.step) if log and across.rank == 0 else nullcontext() as told:
+            training.train(trainer, run_dir, say=say, events=told)
+        if across.rank == 0:
+            say(training.summary(trainer, run_dir))
+
+
+def _say_nothing(line: str) -> None:
+    """What all processes but the first say."""
 
 
 def _free_folder(settings: dict[str, Any]) -> Path:

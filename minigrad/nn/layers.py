@@ -14,6 +14,7 @@ import numpy as np
 from minigrad.nn import functional as F
 from minigrad.nn import init
 from minigrad.nn.module import Module, Parameter
+from minigrad.rules.norm import Processes
 from minigrad.tensor import Tensor
 
 Pair = int | tuple[int, int]
@@ -160,6 +161,7 @@ class _BatchNorm(Module):
     In training mode mean and (biased) variance are the batch's and move the running ones,
     running ← (1 − momentum)·running + momentum·batch, with the unbiased variance, as PyTorch does. In
     evaluation mode the running ones are used. Within `utils.frozen_statistics` nothing moves them.
+    `processes`, where it is set, are others that hold equal parts of the batch: its statistics are then of all.
     """
 
     ranks: tuple[int, ...]
@@ -178,6 +180,7 @@ class _BatchNorm(Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats, self.activation = affine, track_running_stats, activation
         self.frozen = False
+        self.processes: Processes | None = None
         self.register_parameter("weight", Parameter(np.ones(num_features, np.float32)) if affine else None)
         self.register_parameter("bias", _new(num_features) if affine else None)
         kept: dict[str, np.ndarray] = {
@@ -211,6 +214,7 @@ class _BatchNorm(Module):
             self.momentum,
             self.eps,
             activation=self.activation,
+            processes=self.processes,
         )
 
     def extra_repr(self) -> str:

@@ -12,6 +12,7 @@ from kernels.device import Array, array_module
 from minigrad import random
 from minigrad.nn.layers import ConvTranspose2d, _BatchNorm
 from minigrad.nn.module import Module, Parameter
+from minigrad.rules.norm import Processes
 from minigrad.tensor import Tensor
 
 M = TypeVar("M", bound=Module)
@@ -32,6 +33,16 @@ def frozen_statistics(*modules: Module) -> Iterator[None]:
     finally:
         for layer, frozen in zip(layers, before, strict=True):
             layer.frozen = frozen
+
+
+def share_statistics(module: Module, processes: Processes | None) -> None:
+    """From now on every batch-norm in `module` normalises by the batch of all `processes` together, in training.
+
+    Each holds an equal part of it and must take the same steps. `None` undoes it.
+    """
+    for layer in module.modules():
+        if isinstance(layer, _BatchNorm):
+            layer.processes = processes
 
 
 def clip_grad_norm_(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import kernels
+from kernels.activation import slope_of
 from kernels.device import Array, array_module
 from minigrad.rules.arithmetic import rsqrt
 from minigrad.rules.conv import activate
@@ -51,6 +52,91 @@ def _batch_norm_vjp(g: tuple, x: Array, weight: Array, bias: Array, mean: Array,
 _batch_norm.defvjp(joint=_batch_norm_vjp)
 
 
+class Processes(Protocol):
+    """Processes that hold equal parts of a batch and take the same steps."""
+
+    size: int
+
+    def sum_(self, array: Array) -> Array:
+        """The sum of `array` over the processes, in its place and returned."""
+
+
+def pooled(processes: Processes, mean: Array, var: Array) -> tuple[Array, Array]:
+    """Mean and (biased) variance of a whole batch from those of this process's part of it.
+
+    m = E mₖ and v = E [vₖ + (mₖ − m)²], E over the processes: two sums, and nothing of size m² cancels.
+    """
+    whole = processes.sum_(mean.copy()) / processes.size
+    return whole, processes.sum_(var + (mean - whole) ** 2) / processes.size
+
+
+class _One:
+    """A process by itself."""
+
+    size = 1
+
+    def sum_(self, array: Array) -> Array:
+        return array
+
+
+@primitive(name="sum_over", samples=lambda r: [((r.normal(size=(2, 3)),), {"processes": _One()})])
+def sum_over(x: Array, *, processes: Processes) -> Array:
+    """Σ over the processes of their x. Each process's own loss being its part of a sum, so is the gradient."""
+    return processes.sum_(x.copy())
+
+
+sum_over.defvjp(lambda g, processes: sum_over(g, processes=processes))
+
+
+def _normalise_shared(x: Any, weight: Any, bias: Any, *, eps: float, activation: Any, processes: Processes) -> Any:
+    def over_batch(v: Any) -> Any:
+        return sum_over(mean(v, (0, *range(2, x.ndim)), True), processes=processes) / processes.size
+
+    centred = x - over_batch(x)
+    scaled = centred * rsqrt(over_batch(centred * centred) + eps)
+    return activate(scaled * _per_channel(weight, x) + _per_channel(bias, x), activation)
+
+
+@primitive(
+    name="batch_norm_shared",
+    outputs=("y", "mean", "rstd"),
+    constant=("mean", "rstd"),
+    plain=_normalise_shared,
+    samples=lambda r: [(args, {**settings, "processes": _One()}) for args, settings in _samples(r)],
+)
+def _batch_norm_shared(x: Array, weight: Array, bias: Array, *, eps: float, activation: Any,
+                       processes: Processes) -> tuple:  # fmt: skip
+    """Batch-norm by the statistics of the parts of all processes: those of this one, pooled."""
+    _, mean, rstd = kernels.batch_norm(x, weight, bias, eps=eps)
+    mean, var = pooled(processes, mean, 1 / rstd**2 - eps)
+    y = kernels.batch_norm_inference(x, weight, bias, mean, var, eps=eps, activation=activation)
+    return y, mean, (var + eps) ** -0.5
+
+
+@once_differentiable
+def _batch_norm_shared_vjp(g: tuple, x: Array, weight: Array, bias: Array, mean: Array, rstd: Array, activation: Any,
+                           processes: Processes) -> tuple:  # fmt: skip
+    """With h = (x − m)·r and g behind the activation: γ r (g − E g − h E[g h]), E over the whole batch.
+
+    The means stand for what x moves in the rows of all processes: two sums a channel go round, by one message.
+    Those of this process alone are its gradients of γ and β, which are summed later, with all other gradients.
+    """
+    dims, shape = (0, *range(2, x.ndim)), (-1,) + (1,) * (x.ndim - 2)
+    h = (x - mean.reshape(shape)) * rstd.reshape(shape)
+    passed = h * weight.reshape(shape) + bias.reshape(shape) > 0
+    inner = g[0] * array_module(x).where(passed, 1, x.dtype.type(slope_of(activation)))
+    own = array_module(x).stack([inner.sum(dims), (inner * h).sum(dims)])
+    means = processes.sum_(own.copy()) / (processes.size * (x.size // x.shape[1]))
+    inner -= means[0].reshape(shape)
+    h *= means[1].reshape(shape)
+    inner -= h
+    inner *= (weight * rstd).reshape(shape)
+    return inner, own[1], own[0]
+
+
+_batch_norm_shared.defvjp(joint=_batch_norm_shared_vjp)
+
+
 def _normalise_by(x: Any, weight: Any, bias: Any, mean: Any, var: Any, *, eps: float, activation: Any) -> Any:
     scaled = (x - _per_channel(mean, x)) * rsqrt(_per_channel(var, x) + eps)
     return activate(scaled * _per_channel(weight, x) + _per_channel(bias, x), activation)
@@ -84,11 +170,13 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
     activation: Any = None,
+    processes: Processes | None = None,
 ) -> Any:
     """activation(weight * (x - m) / sqrt(v + eps) + bias), a mean m and a variance v for each channel.
 
     input (N, C) or (N, C, …). In training m and v are the batch's (v biased), and the running statistics move
     towards them by `momentum` (the running variance unbiased, as PyTorch's); else they are the running ones.
+    With `processes` the batch is that of all of them together, `input` being an equal part of it.
     """
     raw = as_array(input)
     if raw.ndim < 2:
@@ -98,12 +186,15 @@ def batch_norm(
     bias = Variable.concrete(xp.zeros(channels, raw.dtype)) if bias is None else bias
     x = input if raw.ndim in (2, 4) else reshape(input, (raw.shape[0], channels, -1, 1))
     if training:
-        n = raw.size // channels if channels else 0
+        n = (raw.size // channels if channels else 0) * (processes.size if processes else 1)
         if n < 2:
             raise ValueError(
                 f"batch_norm: in training each channel needs two values or more, not the {n} of {raw.shape}"
             )
-        y, m, rstd = _batch_norm(x, weight, bias, eps=eps, activation=activation)
+        if processes is None:
+            y, m, rstd = _batch_norm(x, weight, bias, eps=eps, activation=activation)
+        else:
+            y, m, rstd = _batch_norm_shared(x, weight, bias, eps=eps, activation=activation, processes=processes)
         if running_mean is not None:
             _update(running_mean, m.data, momentum)
             _update(running_var, (1 / rstd.data**2 - eps) * (n / (n - 1)), momentum)
