@@ -39,7 +39,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     preset: str = Field("auto", description="auto (what fits the data), mnist-robust, or the name of the paper's set")
-    data: str = Field("mnist-5k", description="a name (infogan data list), a folder of pictures or IDX files, or a file")
+    data: str = Field("mnist-5k", description="a name (infogan data list), a folder of pictures or IDX files, a file")
     image_size: int = Field(28, ge=8, le=512, multiple_of=4, description="height and width of a picture")
     channels: Literal[1, 3] = Field(1, description="1 grey, 3 colour")
     fit: Literal["crop", "pad"] = Field("crop", description="of files to a square: its middle, or all with bars")

@@ -134,6 +134,15 @@ def test_svhn_has_its_pictures_upright_and_ten_is_zero(tmp_path, packed):
     assert not data.has_test(str(tmp_path))
 
 
+def test_a_flipped_bit_in_packed_pictures_is_found_by_their_checksum(tmp_path):
+    X, y = digits(5)
+    savemat(tmp_path / "a.mat", {"X": X, "y": y}, do_compression=True)
+    content = bytearray((tmp_path / "a.mat").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "a.mat").write_bytes(content)
+    one_line(lambda: data.load(str(tmp_path / "a.mat")), "a.mat", "fetch it again")
+
+
 def test_svhns_parts(tmp_path):
     for part, count in (("test", 20), ("extra", 40)):
         X, y = digits(count, 8)
@@ -145,13 +154,13 @@ def test_svhns_parts(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "says"),
     [
-        ({"X": digits(5)[0]}, "has no array 'y' but X"),
-        ({"images": digits(5)[0]}, "has no array 'X' but images"),
-        ({"X": digits(5)[0] / 255, "y": digits(5)[1]}, "type double; right: (H, W, 3, N) of uint8"),
+        ({"X": digits(5)[0]}, "has no array 'y'"),
+        ({"images": digits(5)[0]}, "has no array 'X'"),
+        ({"X": digits(5)[0] / 255, "y": digits(5)[1]}, "type float64; right: (H, W, 3, N) of uint8"),
         ({"X": digits(5)[0][:, :, :2], "y": digits(5)[1]}, "right: (H, W, 3, N)"),
         ({"X": digits(5)[0], "y": digits(4)[1]}, "right: 5 integers"),
         ({"X": digits(5)[0], "y": digits(5)[1] - 1}, "runs from 0 to 4; right: 1 to 10"),
-        ({"X": digits(5)[0], "y": np.array(list("abcde"), object)}, "right: 5 integers"),
+        ({"X": digits(5)[0], "y": np.array(list("abcde"), object)}, "'y' is no array of numbers"),
     ],
 )
 def test_a_mat_of_other_things_is_one_line(tmp_path, arrays, says):
@@ -174,7 +183,7 @@ def test_a_mat_that_claims_more_than_it_holds_takes_no_memory(tmp_path):
     one_line(lambda: data.load(str(tmp_path / "a.mat")), "-v7")
     for content in (b"", b"MATLAB", bytes(500)):
         (tmp_path / "a.mat").write_bytes(content)
-        one_line(lambda: data.load(str(tmp_path / "a.mat")), "no readable .mat")
+        one_line(lambda: data.load(str(tmp_path / "a.mat")), "no file of SVHN's")
 
 
 # --- from a name to a run
