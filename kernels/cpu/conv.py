@@ -1,13 +1,13 @@
 """Convolution and its two gradients: tiles of columns that stay in cache, each followed by its product.
 
 All arrays inside are flat NHWC memory. A tile is some pictures, or some rows of one picture, fixed by
-shapes alone; each thread lays a tile's columns out in a scratch of its own.
+shapes alone; each thread lays a tile's columns out in a scratch of its own. Many channels of many pictures
+need no columns: `kernels.cpu.direct`.
 """
 
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -15,8 +15,10 @@ from numba import prange
 
 from kernels import device, threads
 from kernels.activation import Activation, slope_of
+from kernels.cpu import direct
 from kernels.cpu.arrays import channels_last, flat
 from kernels.cpu.epilogue import activate_rows, floor_of
+from kernels.cpu.geometry import Geometry
 from kernels.cpu.jit import helper, jit
 from kernels.cpu.micro import copy, lanes
 from kernels.cpu.product import (
@@ -32,26 +34,6 @@ TILE = 1 << 17
 """Numbers in the columns of a tile: half a MiB in float32, so that they stay in a core's second-level cache."""
 PARTIAL = 1 << 20
 """Numbers in all partial weight gradients together."""
-
-
-class Geometry(NamedTuple):
-    """The sizes of one convolution; `images` and `rows` are the tile."""
-
-    n: int
-    h: int
-    w: int
-    c: int
-    o: int
-    oh: int
-    ow: int
-    kh: int
-    kw: int
-    sh: int
-    sw: int
-    ph: int
-    pw: int
-    images: int
-    rows: int
 
 
 def _geometry(x: tuple[int, ...], w: tuple[int, ...], stride, padding, *, by_input: bool) -> Geometry:
@@ -290,10 +272,12 @@ def conv2d(
     """See `kernels.conv2d`."""
     g = _geometry(x.shape, w.shape, stride, padding, by_input=False)
     kind, depth = x.dtype, prod(w.shape[1:])
+    bias = np.zeros(g.o, kind) if b is None else flat(b)
+    slope = slope_of(activation)
+    if direct.suits(g, kind):
+        return direct.correlate(x, w, bias, g, slope, floor_of(slope, kind)).transpose(0, 3, 1, 2)
     y = device.empty((g.n, g.oh, g.ow, g.o), kind)
     if y.size:
-        bias = np.zeros(g.o, kind) if b is None else flat(b)
-        slope = slope_of(activation)
         width, vector = panel_width(g.o, kind), lanes(kind)
         spare = _places(g, by_input=False) * _apart.py_func(depth, vector)
         size = spare + spare_size(g.o, kind)
@@ -322,6 +306,9 @@ def conv2d_grad_input(
     """See `kernels.conv2d_grad_input`."""
     g = _geometry(input_shape, w.shape, stride, padding, by_input=True)
     kind, depth = gy.dtype, prod(w.shape[1:])
+    back = direct.turned(g)
+    if direct.suits(back, kind):
+        return direct.correlate(gy, w, np.zeros(g.c, kind), back, 1.0, -np.inf).transpose(0, 3, 1, 2)
     gx = device.empty((g.n, g.h, g.w, g.c), kind)
     if gx.size:
         width, vector = panel_width(depth, kind), lanes(kind)

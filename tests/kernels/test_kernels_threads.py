@@ -22,9 +22,9 @@ def _everything():
     def draw(*shape):
         return random.normal(size=shape).astype(np.float32)
 
-    x, w, gy = draw(33, 16, 14, 14), draw(24, 16, 4, 4), draw(33, 24, 7, 7)
+    x, w, gy = draw(33, 32, 14, 14), draw(64, 32, 4, 4), draw(33, 64, 7, 7)
     options = {"stride": (2, 2), "padding": (1, 1)}
-    yield kernels.conv2d(x, w, draw(24), activation="leaky_relu", **options)
+    yield kernels.conv2d(x, w, draw(64), activation="leaky_relu", **options)
     yield kernels.conv2d_grad_input(gy, w, input_shape=x.shape, **options)
     yield kernels.conv2d_grad_weight(gy, x, weight_shape=w.shape, **options)
     for v in (draw(128, 6272), draw(128, 1024), x):
