@@ -114,6 +114,8 @@ def check(words: list[str]) -> None:
     """Raise unless a command, its subcommand and its options exist; nothing is run."""
     if words[0] == "env":
         words = words[next(i for i in range(1, len(words)) if words[i - 1] != "-u" and words[i] != "-u") :]
+    if words[0] == "mpiexec":
+        words = words[words.index("-n") + 2 :]
     tool, rest = words[0].removeprefix(".venv/bin/"), words[1:]
     if tool in ("python", "python3") and rest[0] == "-m":
         tool, rest = rest[1], rest[2:]
