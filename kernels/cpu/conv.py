@@ -336,6 +336,8 @@ def conv2d_grad_weight(
     kind, depth = gy.dtype, prod(weight_shape[1:])
     if not gy.size or not depth:
         return np.zeros(weight_shape, kind)
+    if direct.suits_grad_weight(g, kind):
+        return direct.grad_weight(gy, x, g, PARTIAL)
     gw = device.empty(weight_shape, kind)
     tiles = -(-g.n // g.images) * -(-g.oh // g.rows)
     chunks = max(1, min(tiles, 16, PARTIAL // gw.size))

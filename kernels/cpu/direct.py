@@ -3,7 +3,8 @@
 One place of several pictures is a matrix in memory as it stands, its rows a picture apart, and the pixels that
 a row of taps meets there are a stretch of its columns. So each place of the output is a sum of products, over
 the taps that lie inside alone. The gradient in the input is the same with the taps turned: those of one phase
-of the stride lie together, backwards, and meet neighbours in the gradient of the output.
+of the stride lie together, backwards, and meet neighbours in the gradient of the output. For the gradient in
+the weight each tap is a product over the rows of places whose pixels are inside.
 """
 
 from __future__ import annotations
@@ -17,8 +18,19 @@ from kernels.cpu.arrays import channels_last, flat
 from kernels.cpu.epilogue import activate_rows
 from kernels.cpu.geometry import Geometry
 from kernels.cpu.jit import helper, jit
-from kernels.cpu.micro import lanes
-from kernels.cpu.product import TOGETHER, pack_part, packed_size, panel_width, spare_size, strips
+from kernels.cpu.micro import ROWS, copy, copy_vector, lanes
+from kernels.cpu.product import (
+    DEPTH,
+    TOGETHER,
+    gather,
+    height,
+    line_across,
+    pack_part,
+    packed_size,
+    panel_width,
+    spare_size,
+    strips,
+)
 
 IMAGES = 16
 """Pictures of a tile at most: two blocks of 8 rows, as many as a set of the first-level cache holds, for pictures
@@ -39,6 +51,12 @@ def suits(g: Geometry, kind: np.dtype) -> bool:
     """Whether `correlate` is faster than columns; one tap at every pixel needs no columns either way."""
     taps = -(-g.kw // g.sw) if g.back else g.kw
     return g.n >= LEAST_IMAGES and taps * g.c >= LEAST_STRETCH and _fills(g.o, kind) and g.kh * g.kw > 1
+
+
+def suits_grad_weight(g: Geometry, kind: np.dtype) -> bool:
+    """Whether `grad_weight` is faster than columns."""
+    area = g.oh * g.ow
+    return area <= DEPTH and g.n * area >= DEPTH // 2 and _fills(g.c, kind) and g.kh * g.kw > 1
 
 
 def turned(g: Geometry) -> Geometry:
@@ -128,3 +146,98 @@ def correlate(x: np.ndarray, w: np.ndarray, bias: np.ndarray, g: Geometry, slope
         width, vector, g._replace(images=images), together, kind.type(slope), kind.type(floor),
     )  # fmt: skip
     return y
+
+
+@helper
+def _pixels(x, g, n0, n1, i0, i1, k, q, width, vector, out, at):
+    """What tap (k, q) meets at places i0:i1 by n0:n1 by all columns, as panels of a (places, C) matrix."""
+    panel = (i1 - i0) * (n1 - n0) * g.ow * width
+    for i in range(i0, i1):
+        for n in range(n0, n1):
+            for j in range(g.ow):
+                column = j * g.sw - g.pw + q
+                source = ((n * g.h + i * g.sh - g.ph + k) * g.w + column) * g.c
+                outside = column < 0 or column >= g.w
+                to = at
+                for c in range(0, g.c, width):
+                    if outside:
+                        out[to : to + width] = 0
+                    elif c + width <= g.c:
+                        for v in range(0, width, vector):
+                            copy_vector(out, to + v, x, source + c + v)
+                    else:
+                        copy(out, to, x, source + c, g.c - c)
+                        out[to + g.c - c : to + width] = 0
+                    to += panel
+                at += width
+
+
+@jit
+def _grad_weight(gy, x, gw, partial, chunks, scratch, size, slot, block, width, vector, g):
+    """Each chunk of tiles of pictures sums up its own (KH KW, O, C); the chunks are added in order."""
+    tiles = (g.n + g.images - 1) // g.images
+    area = g.kh * g.kw
+    whole = area * g.o * g.c
+    for p in prange(chunks):
+        pixels = numba.get_thread_id() * size
+        turned = pixels + slot
+        spare = turned + (g.o + ROWS - 1) // ROWS * 2 * block
+        begin = p * tiles // chunks
+        for t in range(begin, (p + 1) * tiles // chunks):
+            n0 = t * g.images
+            n1 = min(g.n, n0 + g.images)
+            line = (n1 - n0) * g.ow
+            for i in range(g.oh):
+                for n in range(n0, n1):
+                    o = 0
+                    to = turned + (i * line + (n - n0) * g.ow) * ROWS
+                    while o < g.o:
+                        rows = height(g.o - o)
+                        gather(gy, (n * g.oh + i) * g.ow * g.o + o, g.o, g.ow, rows, vector, scratch, to)
+                        to += block
+                        o += rows
+            for k in range(g.kh):
+                i0 = min(g.oh, max(0, (g.ph - k + g.sh - 1) // g.sh))
+                i1 = max(i0, min(g.oh, (g.h - 1 + g.ph - k) // g.sh + 1))
+                places = (i1 - i0) * line
+                for q in range(g.kw):
+                    _pixels(x, g, n0, n1, i0, i1, k, q, width, vector, scratch, pixels)
+                    o = 0
+                    source = turned + i0 * line * ROWS
+                    while o < g.o:
+                        rows = height(g.o - o)
+                        line_across(
+                            rows, g.c, places, scratch, source, ROWS, scratch, pixels, places * width, width, vector,
+                            partial, p * whole + ((k * g.kw + q) * g.o + o) * g.c, g.c, t > begin, scratch, spare,
+                        )  # fmt: skip
+                        source += block
+                        o += rows
+    for o in prange(g.o):
+        for k in range(area):
+            at = (k * g.o + o) * g.c
+            total = partial[at : at + g.c]
+            for p in range(1, chunks):
+                more = partial[p * whole + at : p * whole + at + g.c]
+                for c in range(g.c):
+                    total[c] += more[c]
+            for c in range(g.c):
+                gw[(o * g.c + c) * area + k] = total[c]
+
+
+def grad_weight(gy: np.ndarray, x: np.ndarray, g: Geometry, most: int) -> np.ndarray:
+    """The gradient in the weight, (O, C, KH, KW); the partial ones have `most` numbers together."""
+    kind = gy.dtype
+    gw = device.empty((g.o, g.c, g.kh, g.kw), kind)
+    images = max(1, min(DEPTH // (g.oh * g.ow), -(-g.n // 16)))
+    chunks = max(1, min(-(-g.n // images), 16, most // gw.size))
+    width, vector = panel_width(g.c, kind), lanes(kind)
+    slot = packed_size(images * g.oh * g.ow, g.c, kind)
+    block = images * g.oh * g.ow * ROWS + vector
+    size = slot + -(-g.o // ROWS) * 2 * block + spare_size(g.c, kind)
+    threads.launch(
+        _grad_weight,
+        flat(channels_last(gy)), flat(channels_last(x)), gw.reshape(-1),
+        device.empty((chunks * gw.size,), kind), chunks, device.empty((threads.get_num_threads() * size,), kind),
+        size, slot, block, width, vector, g._replace(images=images),
+    )  # fmt: skip
+    return gw

@@ -81,7 +81,39 @@ def height(left):
     return rows
 
 
-def _strips(across, wide, narrow):
+def _line(wide, narrow):
+    @inlined
+    def line(rows, n, k, a, ao, lda, b, bo, apart, width, vector, c, co, ldc, add, spare, so):
+        at = bo
+        for j in range(0, n, width):
+            to = co + j
+            left = n - j
+            target, place, gap = c, to, ldc
+            if left < width:
+                target, place, gap = spare, so, width
+                for r in range(rows if add else 0):
+                    for q in range(left):
+                        spare[so + r * width + q] = c[to + r * ldc + q]
+            if width == vector:
+                narrow(rows, k, a, ao, lda, b, at, target, place, gap, add)
+            else:
+                wide(rows, k, a, ao, lda, b, at, target, place, gap, add)
+            if left < width:
+                for r in range(rows):
+                    for q in range(left):
+                        c[to + r * ldc + q] = spare[so + r * width + q]
+            at += apart
+
+    return line
+
+
+line = _line(block, block_narrow)
+"""`strips` for as many rows as a block has."""
+line_across = _line(block_across, block_across_narrow)
+"""The same for an A that lies transposed, (k, rows)."""
+
+
+def _strips(across, line):
     @inlined
     def strips(m, n, k, a, ao, lda, b, bo, apart, width, vector, c, co, ldc, add, spare, so):
         i = 0
@@ -89,35 +121,17 @@ def _strips(across, wide, narrow):
             rows = height(m - i)
             if across:
                 source, start, step = spare, so + ROWS * width, ROWS
-                _gather(a, ao + i, lda, k, rows, vector, spare, start)
+                gather(a, ao + i, lda, k, rows, vector, spare, start)
             else:
                 source, start, step = a, ao + i * lda, lda
-            at = bo
-            for j in range(0, n, width):
-                to = co + i * ldc + j
-                left = n - j
-                target, place, gap = c, to, ldc
-                if left < width:
-                    target, place, gap = spare, so, width
-                    for r in range(rows if add else 0):
-                        for q in range(left):
-                            spare[so + r * width + q] = c[to + r * ldc + q]
-                if width == vector:
-                    narrow(rows, k, source, start, step, b, at, target, place, gap, add)
-                else:
-                    wide(rows, k, source, start, step, b, at, target, place, gap, add)
-                if left < width:
-                    for r in range(rows):
-                        for q in range(left):
-                            c[to + r * ldc + q] = spare[so + r * width + q]
-                at += apart
+            line(rows, n, k, source, start, step, b, bo, apart, width, vector, c, co + i * ldc, ldc, add, spare, so)
             i += rows
 
     return strips
 
 
 @helper
-def _gather(a, ao, lda, k, rows, vector, out, oo):
+def gather(a, ao, lda, k, rows, vector, out, oo):
     """out[oo + q ROWS + i] = a[ao + q lda + i]: rows of A far apart would share places in the cache."""
     for q in range(k):
         for i in range(0, rows, vector):
@@ -128,12 +142,12 @@ def _gather(a, ao, lda, k, rows, vector, out, oo):
                     out[oo + q * ROWS + r] = a[ao + q * lda + r]
 
 
-strips = _strips(False, block, block_narrow)
+strips = _strips(False, line)
 """C (m, n) = A B or, if `add`, C += A B, for a few panels that start at b[bo:], `apart` apart.
 
 A is (m, k) at a[ao:], k <= DEPTH. `spare[so:]`, of `spare_size`, takes a block that is wider than C.
 """
-strips_across = _strips(True, block_across, block_across_narrow)
+strips_across = _strips(True, line_across)
 """The same for an A that lies transposed, (k, m)."""
 
 

@@ -19,7 +19,7 @@ from infogan.errors import InputError
 
 def write_idx(path: Path, array: np.ndarray, packed: bool = False) -> None:
     body = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
-    path.write_bytes(gzip.compress(body) if packed else body)
+    path.write_bytes(gzip.compress(body, mtime=0) if packed else body)
 
 
 def made(count: int = 50, size: int = 6) -> tuple[np.ndarray, np.ndarray]:

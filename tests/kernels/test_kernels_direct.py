@@ -32,19 +32,20 @@ def columns_raise(monkeypatch):
     """So that a shape which falls back to columns is no silent pass."""
     from kernels.cpu import conv
 
-    for name in ("_forward", "_grad_input"):
+    for name in ("_forward", "_grad_input", "_grad_weight"):
         monkeypatch.setattr(conv, name, None)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("label", SHAPES)
 @pytest.mark.usefixtures("columns_raise")
-def test_both_are_the_definition(label, dtype):
+def test_the_three_are_the_definition(label, dtype):
     x, w, gy, b, options = _arrays(label, dtype)
     arrange = LAYOUTS["reversed axes" if x.shape[0] % 2 else "gaps, backwards"]
     calls = {
         "conv2d": ({"x": arrange(x), "w": arrange(w), "b": b}, {"activation": "leaky_relu"}),
         "conv2d_grad_input": ({"gy": arrange(gy), "w": w}, {"input_shape": x.shape}),
+        "conv2d_grad_weight": ({"gy": arrange(gy), "x": arrange(x)}, {"weight_shape": w.shape}),
     }
     for op, (arrays, settings) in calls.items():
         lines, _ = check_case(find(op, "numba")[0], Case(label, arrays, settings | options))
