@@ -51,9 +51,6 @@ def train(
     if show_fields:
         _print_fields()
         return
-    settings = options.settings(given, fields)
-    if resume and out is None:
-        raise InputError("--resume needs --out: the folder of the run to go on with")
     from infogan import events, pace, parallel, race, start, training
 
     across = parallel.join(device)
@@ -61,6 +58,9 @@ def train(
     with across.guard():
         threads = threads or across.threads()
         with across.agreed():
+            settings = options.settings(given, fields)
+            if resume and out is None:
+                raise InputError("--resume needs --out: the folder of the run to go on with")
             if log:
                 events.library()  # before anything is begun, an error if it is not there
             mine = start.choose_backend(device, threads, kernels, kernel_file)

@@ -285,6 +285,20 @@ def test_another_process_must_have_the_same_data(pictures: Path, tmp_path: Path)
         assert "process 1 of 2: data" in error.message and "not those of the first process" in error.message
 
 
+def test_an_error_that_others_cannot_know_of_ends_them_once_told(monkeypatch: pytest.MonkeyPatch):
+    registered: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(parallel.atexit, "register", lambda *given: registered.append(given))
+    first, second = (Together(Thread(Ends(2), rank)) for rank in range(2))
+    with pytest.raises(InputError), first.guard():
+        raise InputError("no such file")
+    assert registered == [(first.wire.abort, 2)]
+    with pytest.raises(Failed), first.guard():
+        raise Failed("known to all", 1)
+    with pytest.raises(SystemExit, match="1"), second.guard():
+        raise Failed("known to all", 1)
+    assert len(registered) == 1
+
+
 def test_cores_are_divided_among_the_processes_of_a_host():
     assert together(2, lambda across: across.threads()) == [max(1, kernels.get_num_threads() // 2)] * 2
     assert Alone().threads() is None
