@@ -62,7 +62,7 @@ def of_run(command: Command) -> Command:
             "[default: cat:10,uniform,uniform]",
         ),
         click.option("--labelled", type=int, help="Training pictures whose labels teach Q that category k of c1 is "
-                     "class k.  [default: 0, no label is looked at]"),
+                     "class k; with 0 no label is looked at.  [default: 0]"),
         click.option("--noise", type=int, help="Entries of z, the noise with no meaning.  [default: 62]"),
         click.option(
             "--objective",

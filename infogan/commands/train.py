@@ -56,7 +56,7 @@ def train(
     across = parallel.join(device)
     say = click.echo if across.rank == 0 else _say_nothing
     with across.guard():
-        threads = threads or across.threads()
+        threads = across.threads() if threads is None else threads
         with across.agreed():
             settings = options.settings(given, fields)
             if resume and out is None:

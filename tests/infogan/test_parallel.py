@@ -274,8 +274,7 @@ def test_another_process_must_have_the_same_data(pictures: Path, tmp_path: Path)
         with across.agreed():
             if across.rank == 0:
                 start.new_run(small_runs.settings(here), tmp_path / "run", "cpu", None, across)
-        if across.rank == 0:
-            shutil.copy(small_runs.write_pictures(tmp_path, count=30, name="other.npz"), here)
+                shutil.copy(small_runs.write_pictures(tmp_path, count=30, name="other.npz"), here)
         with across.agreed():
             if across.rank:
                 start.joined_run(tmp_path / "run", "cpu", across)

@@ -73,9 +73,7 @@ def test_data_sprites_are_split_and_their_factors_go_with_them():
     assert len(parts["train"].sha256) == 64
 
 
-@pytest.mark.parametrize(
-    "spec", ["sprites:", "sprites:big", "sprites:17", "sprites:4", "sprites:512", "sprites:99999"]
-)
+@pytest.mark.parametrize("spec", ["sprites:", "sprites:big", "sprites:17", "sprites:4", "sprites:512", "sprites:99999"])
 def test_another_size_is_one_line(spec, capsys):
     assert cli.main(["data", "info", spec]) == 2
     assert "sprites" in capsys.readouterr().err

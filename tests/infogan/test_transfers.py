@@ -27,9 +27,8 @@ IN = [(BATCH, 1, 28, 28), (BATCH, Z), (BATCH, C), (BATCH, Z), (BATCH, C)]
 """The real pictures, then z and c of each player's batch."""
 OUT = [
     (), (),  # D and Q: the loss, for the check that it is finite; V
-    (),  # G: the loss, for the same check
+    (), (), (), (), (), (),  # G: the loss, for the same check; its parts, and L_I of each of the three variables
     (BATCH, READING), (BATCH, C),  # what Q reads and the code it should read, for the bounds
-    (), (), (), (), (),  # G's losses, and L_I of each of the three variables
     (),  # how far G's pictures differ
 ]  # fmt: skip
 """Everything an update measures."""
@@ -67,7 +66,8 @@ def test_the_device_trains_as_the_cpu_does(cuda):
     here, there = make_trainer("cpu"), make_trainer(cuda)
     for _ in range(2):
         expected, found = (dataclasses.asdict(trainer.advance()) for trainer in (here, there))
-        assert found.pop("readings") == expected.pop("readings")
+        for exact in ("readings", "supervision", "contrast"):
+            assert found.pop(exact) == expected.pop(exact)
         np.testing.assert_allclose(np.hstack([*found.values()]), np.hstack([*expected.values()]), rtol=1e-3)
 
 
