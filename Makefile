@@ -14,7 +14,7 @@ SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile
 .PHONY: demo test check bench bench-peers bench-compare study study-export study-browser docs clean help
 
 help:
-	@echo "make demo    train InfoGAN on 4,000 real digits (about five minutes) and show what the codes mean"
+	@echo "make demo    train InfoGAN on 4,000 real digits (five to ten minutes) and show what the codes mean"
 	@echo "make test    run the tests"
 	@echo "make check   style, types, and the direction of imports"
 	@echo "make bench   time every kernel and a whole update; make bench-peers adds PyTorch and JAX"
