@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from infogan.commands import experiment_ending as ending
 from infogan.commands import options
 
 
@@ -13,8 +14,7 @@ from infogan.commands import options
 @options.of_experiment("classifier", steps="Updates of the paper's runs.")
 @click.option("--robust-steps", type=click.IntRange(1), help="Updates of the others' game.  [default: the preset's]")
 @click.option("--ablation", is_flag=True, help="Also mnist-robust with one change taken back at a time.")
-@click.option("--split", type=click.Choice(["test", "held-out"]), help="The part that is measured: held-out to choose "
-              "settings.  [default: test, held-out where the data have none]")  # fmt: skip
+@options.of_split
 def classifier(
     split: str | None, ablation: bool, robust_steps: int | None, fields: tuple[str, ...], **given: Any
 ) -> None:
@@ -30,18 +30,15 @@ def classifier(
       infogan experiment classifier --data mnist --seeds 0-4 --ablation
       infogan experiment classifier --seeds 0 --steps 300 --robust-steps 200 --out runs/quick
     """
-    from infogan import data as data_sets
     from infogan.experiments import classifier as classifiers
     from infogan.experiments import common
 
     plan = common.Plan("classifier", fields=options.settings({}, fields), **given)
-    part = data_sets.check_split((split or ("test" if data_sets.has_test(plan.data) else "held_out")).replace("-", "_"))
+    part = options.part_of(split, plan.data)
     settings = classifiers.rows(plan, robust_steps=robust_steps, ablation=ablation)
     classifiers.check(plan, list(settings.values()), part)
     trained = classifiers.train(plan, settings)
     found = classifiers.measure(trained, plan.data, part)
     table = classifiers.table(found)
-    written = common.publish(plan, found, table, {"classifier": classifiers.figure(found)})
-    click.echo(f"{table}\n\n{common.below(plan, found)}")
-    click.echo(f"in {plan.out}: {', '.join(path.name for path in written)}")
-    click.echo(f"next: infogan traverse {trained[classifiers.ROBUST][plan.seeds[0]]}, what each category draws")
+    then = f"infogan traverse {trained[classifiers.ROBUST][plan.seeds[0]]}, what each category draws"
+    ending.publish(plan, found, table, {"classifier": classifiers.figure(found)}, then)

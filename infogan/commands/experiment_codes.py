@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from infogan.commands import experiment_ending as ending
 from infogan.commands import options
 
 
@@ -42,7 +43,5 @@ def codes(
     found["updates"] = common.updates(plan, {**infogan, **gan})
     table = meanings.table(found)
     figure = four_panels(load(infogan["infogan"][seeds[0]]), load(gan["gan"][seeds[0]]))
-    written = common.publish(plan, found, table, {"codes": figure})
-    click.echo(f"{table}\n\n{common.below(plan, found)}")
-    click.echo(f"in {out}: {', '.join(path.name for path in written)}")
-    click.echo(f"next: infogan traverse {infogan['infogan'][seeds[0]]}, each code as pictures")
+    then = f"infogan traverse {infogan['infogan'][seeds[0]]}, each code as pictures"
+    ending.publish(plan, found, table, {"codes": figure}, then)

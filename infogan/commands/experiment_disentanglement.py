@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from infogan.commands import experiment_ending as ending
 from infogan.commands import options
 
 
@@ -35,7 +36,5 @@ def disentanglement(
     trained = factors.train(plan)
     found = factors.measure(trained, data) | {"updates": common.updates(plan, trained)}
     table = factors.table(found)
-    written = common.publish(plan, found, table, {"disentanglement": factors.figure(found)})
-    click.echo(f"{table}\n\n{common.below(plan, found)}")
-    click.echo(f"in {out}: {', '.join(path.name for path in written)}")
-    click.echo(f"next: infogan traverse {trained[factors.CR][seeds[0]]}, what each code moves")
+    then = f"infogan traverse {trained[factors.CR][seeds[0]]}, what each code moves"
+    ending.publish(plan, found, table, {"disentanglement": factors.figure(found)}, then)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from infogan.commands import experiment_ending as ending
 from infogan.commands import options
 from infogan.errors import InputError
 
@@ -13,8 +14,7 @@ from infogan.errors import InputError
 @click.command()
 @options.of_experiment("labelled")
 @click.option("--labelled", default="10,100,1000", show_default=True, help="Numbers of labels, each a row.")
-@click.option("--split", type=click.Choice(["test", "held-out"]), help="The part that is measured.  "
-              "[default: test, held-out where the data have none]")  # fmt: skip
+@options.of_split
 def labelled(split: str | None, labelled: str, fields: tuple[str, ...], **given: Any) -> None:
     """c1 as a classifier where a few labels tie its categories to classes: its error for each number of labels.
 
@@ -27,22 +27,19 @@ def labelled(split: str | None, labelled: str, fields: tuple[str, ...], **given:
       infogan experiment labelled --data mnist --labelled 10,100,1000
       infogan experiment labelled --set preset=mnist-robust --steps 2500 --seeds 0-2
     """
-    from infogan import data as data_sets
     from infogan.experiments import common
     from infogan.experiments import labelled as experiment
 
     plan = common.Plan("labelled", fields=options.settings({}, fields), **given)
-    part = data_sets.check_split((split or ("test" if data_sets.has_test(plan.data) else "held_out")).replace("-", "_"))
+    part = options.part_of(split, plan.data)
     settings = experiment.rows(plan, _numbers(labelled))
     experiment.check(plan, settings, part)
     trained = experiment.train(plan, settings)
     found = experiment.measure(trained, plan.data, part)
     table = experiment.table(found)
-    written = common.publish(plan, found, table, {"labelled": experiment.figure(found)})
-    click.echo(f"{table}\n\n{common.below(plan, found)}")
-    click.echo(f"in {plan.out}: {', '.join(path.name for path in written)}")
     first = next(iter(trained.values()))[plan.seeds[0]]
-    click.echo(f"next: infogan traverse {first}, what each category draws")
+    then = f"infogan traverse {first}, what each category draws"
+    ending.publish(plan, found, table, {"labelled": experiment.figure(found)}, then)
 
 
 def _numbers(text: str) -> list[int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from infogan.commands import experiment_ending as ending
 from infogan.commands import options
 
 
@@ -38,7 +39,5 @@ def mutual_information(
     table = information.table(found)
     ours, theirs = (load(trained[kind][seeds[0]]) for kind in ("infogan", "gan"))
     figures = {"mutual-information": information.figure(found), "panels": four_panels(ours, theirs)}
-    written = common.publish(plan, found, table, figures)
-    click.echo(f"{table}\n\n{common.below(plan, found)}")
-    click.echo(f"in {out}: {', '.join(path.name for path in written)}")
-    click.echo("next: infogan experiment codes --help, what the codes mean on the same runs")
+    then = "infogan experiment codes --help, what the codes mean on the same runs"
+    ending.publish(plan, found, table, figures, then)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from infogan.commands import experiment_ending as ending
 from infogan.commands import options
 
 
@@ -33,7 +34,5 @@ def quality(
     trained = common.train(plan, tuple(qualities.KINDS))
     found = qualities.measure(trained, data) | {"updates": common.updates(plan, trained)}
     table = qualities.table(found)
-    written = common.publish(plan, found, table, {"quality": qualities.figure(found)})
-    click.echo(f"{table}\n\n{common.below(plan, found)}")
-    click.echo(f"in {out}: {', '.join(path.name for path in written)}")
-    click.echo(f"next: infogan traverse {trained['infogan'][seeds[0]]}, its pictures code by code")
+    then = f"infogan traverse {trained['infogan'][seeds[0]]}, its pictures code by code"
+    ending.publish(plan, found, table, {"quality": qualities.figure(found)}, then)

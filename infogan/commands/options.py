@@ -91,6 +91,17 @@ of_fields = click.option(
 of_seeds = click.option("--seeds", type=Seeds(), default="0-4", show_default=True, help="Which: 0-4, or 0,2,7.")
 
 
+of_split = click.option("--split", type=click.Choice(["test", "held-out"]), help="The part that is measured: held-out "
+                        "to choose settings.  [default: test, held-out where the data have none]")  # fmt: skip
+
+
+def part_of(split: str | None, data: str) -> Any:
+    """The part of `data` that is measured: the one asked for, else the test part, or the held-out one without it."""
+    from infogan import data as data_sets
+
+    return data_sets.check_split((split or ("test" if data_sets.has_test(data) else "held_out")).replace("-", "_"))
+
+
 def of_experiment(
     name: str,
     *,

@@ -18,7 +18,7 @@ from infogan.config import PRESETS, Config
 from infogan.data import Dataset
 from infogan.errors import InputError
 from infogan.evaluation.report import agreement
-from infogan.experiments.common import Plan, Runs, see_trained
+from infogan.experiments.common import Plan, Runs, train_rows
 from infogan.moved import moved
 from infogan.run import Run, load
 from infogan.tables import markdown, number, spread
@@ -77,15 +77,8 @@ def _unseeded(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def train(plan: Plan, settings: Mapping[str, Mapping[str, Any]]) -> Runs:
-    """The runs of every row and seed, trained to their last update, side by side: `runs[row][seed]` is a folder.
-
-    Those that are there are left alone. Raises `InfoganError`, naming them, if any failed; the others are kept.
-    """
-    runs: Runs = {row: {seed: plan.runs / _folder(row) / f"seed-{seed}" for seed in plan.seeds} for row in settings}
-    see_trained(
-        {runs[row][seed]: {**settings[row], "seed": seed} for row in settings for seed in plan.seeds}, plan.jobs
-    )
-    return runs
+    """The runs of every row and seed, trained to their last update: `common.train_rows`."""
+    return train_rows(plan, settings, _folder)
 
 
 def _folder(row: str) -> str:

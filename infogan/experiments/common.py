@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,17 +88,24 @@ def train(plan: Plan, kinds: Sequence[str] = ("infogan",)) -> Runs:
 
     Those that are there are left alone. Raises `InfoganError`, naming them, if any failed; the others are kept.
     """
-    runs: Runs = {kind: {seed: plan.runs / kind / f"seed-{seed}" for seed in plan.seeds} for kind in kinds}
-    see_trained({runs[kind][seed]: plan.settings(kind, seed) for kind in kinds for seed in plan.seeds}, plan.jobs)
-    return runs
+    return train_rows(plan, {kind: plan.settings(kind, 0) for kind in kinds})
 
 
-def see_trained(settings: Mapping[Path, Mapping[str, Any]], jobs: int | None) -> None:
-    """Train the run of every folder to its last update. Raises `InfoganError`, naming those that failed."""
-    failed = {folder: why for folder, why in train_all(settings, jobs=jobs).items() if why is not None}
+def train_rows(
+    plan: Plan, rows: Mapping[str, Mapping[str, Any]], folder: Callable[[str], str] = lambda row: row
+) -> Runs:
+    """The runs of every row, settings by name, and every seed of `plan`, trained side by side: `runs[row][seed]`.
+
+    A row's runs lie in RUNS/`folder(row)`. Those that are there are left alone. Raises `InfoganError`, naming them,
+    if any failed; the others are kept.
+    """
+    runs: Runs = {row: {seed: plan.runs / folder(row) / f"seed-{seed}" for seed in plan.seeds} for row in rows}
+    settings = {runs[row][seed]: {**rows[row], "seed": seed} for row in rows for seed in plan.seeds}
+    failed = {where: why for where, why in train_all(settings, jobs=plan.jobs).items() if why is not None}
     if failed:
-        told = "; ".join(f"{folder}: {why}" for folder, why in failed.items())
+        told = "; ".join(f"{where}: {why}" for where, why in failed.items())
         raise InfoganError(f"{len(failed)} of {len(settings)} runs failed: {told}; the same command tries again")
+    return runs
 
 
 def updates(plan: Plan, runs: Runs) -> int:

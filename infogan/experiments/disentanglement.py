@@ -14,7 +14,7 @@ from infogan.data import sprites
 from infogan.errors import InputError
 from infogan.evaluation import compared
 from infogan.evaluation.disentanglement import METRICS
-from infogan.experiments.common import Plan, Runs, see_trained
+from infogan.experiments.common import Plan, Runs, train_rows
 from infogan.run import load
 from infogan.tables import number, spread
 
@@ -42,9 +42,9 @@ def check(plan: Plan) -> None:
         raise InputError(f"--set {taken[0]}: the experiment sets this itself")
 
 
-def settings(plan: Plan, kind: str, seed: int) -> dict[str, Any]:
-    """The fields of one run: `plan`'s, and for InfoGAN-CR the term."""
-    own = plan.settings("infogan", seed)
+def settings(plan: Plan, kind: str) -> dict[str, Any]:
+    """The fields of a kind of run: `plan`'s, and for InfoGAN-CR the term."""
+    own = plan.settings("infogan", 0)
     return own if kind == PLAIN else {**own, "contrastive": WEIGHT, "contrastive_from": int(BEFORE * plan.steps)}
 
 
@@ -54,9 +54,7 @@ def train(plan: Plan) -> Runs:
     Those that are there are left alone. Raises `InfoganError`, naming them, if any failed; the others are kept.
     """
     check(plan)
-    runs: Runs = {kind: {seed: plan.runs / kind / f"seed-{seed}" for seed in plan.seeds} for kind in KINDS}
-    see_trained({runs[kind][seed]: settings(plan, kind, seed) for kind in KINDS for seed in plan.seeds}, plan.jobs)
-    return runs
+    return train_rows(plan, {kind: settings(plan, kind) for kind in KINDS})
 
 
 def measure(runs: Runs, data: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from infogan.errors import InputError
 from infogan.evaluation import classifier
 from infogan.evaluation.classifier import Recipe
 from infogan.evaluation.report import agreement
-from infogan.experiments.common import Plan, Runs, see_trained
+from infogan.experiments.common import Plan, Runs, train_rows
 from infogan.labelled import choose
 from infogan.run import Run, load
 from infogan.tables import markdown, number, spread
@@ -52,12 +52,7 @@ def check(plan: Plan, settings: Mapping[int, Mapping[str, Any]], split: data_set
 
 def train(plan: Plan, settings: Mapping[int, Mapping[str, Any]]) -> Runs:
     """The runs of every number of labels and seed, trained side by side: `runs["labelled-N"][seed]` is a folder."""
-    runs: Runs = {f"labelled-{n}": {s: plan.runs / f"labelled-{n}" / f"seed-{s}" for s in plan.seeds} for n in settings}
-    see_trained(
-        {runs[f"labelled-{n}"][seed]: {**row, "seed": seed} for n, row in settings.items() for seed in plan.seeds},
-        plan.jobs,
-    )
-    return runs
+    return train_rows(plan, {f"labelled-{n}": row for n, row in settings.items()})
 
 
 def measure(
