@@ -15,6 +15,7 @@ from infogan.errors import InputError
 from infogan.evaluation import properties
 from infogan.evaluation.association import NAMES
 from infogan.evaluation.real import Meanings, goes_with, value
+from infogan.report.html import fill
 from minigrad import serialize
 
 FILE = "meanings.html"
@@ -106,16 +107,8 @@ def _sheet(images: np.ndarray, columns: int, rows: Sequence[str], ticks: dict[fl
 
 def render(meanings: Meanings, drawn: dict[str, bytes]) -> str:
     """The page as HTML. Whatever comes from files is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("infogan.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("meanings.html").render(
+    return fill(
+        "meanings.html",
         title=meanings.run.folder.resolve().name,
         run=meanings.run,
         data=meanings.data,

@@ -13,6 +13,7 @@ from infogan.errors import InputError
 from infogan.evaluation.report import by_category
 from infogan.progress import duration
 from infogan.report.facts import STAGES, Facts, gather
+from infogan.report.html import fill
 from minigrad import serialize
 
 FILE = "report.html"
@@ -61,18 +62,10 @@ def write(folders: Sequence[str | Path], out: str | Path | None = None) -> Path:
 
 def render(runs: Sequence[Facts]) -> str:
     """The page as HTML. Whatever comes from a run is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("infogan.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": _percent, "number": _number}
     changed, others = settings(runs)
-    return environment.get_template("page.html").render(
+    return fill(
+        "page.html",
+        {"percent": _percent, "number": _number},
         runs=runs,
         changed=changed,
         others=others,
