@@ -167,11 +167,8 @@ class Config(BaseModel):
         return [self.lambda_categorical if v.discrete else self.lambda_continuous for v in self.code]
 
 
-OF_PICTURES = ("image_size", "channels", "network")
-"""Fields that the pictures decide where nobody does."""
-
 STRUCTURE = ("image_size", "channels", "network")
-"""Fields of a preset that are its identity: another value is an error, not an override."""
+"""Fields that the pictures decide where nobody does. In a preset they are its identity: another value is an error."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "auto": {},

@@ -72,7 +72,7 @@ def is_trained(settings: Settings, folder: Path) -> bool:
     if not (folder / infogan.config.FILE).exists():
         return False
     found, environment = infogan.config.read(folder)
-    wanted = infogan.config.make({**{f: getattr(found, f) for f in infogan.config.OF_PICTURES}, **settings})
+    wanted = infogan.config.make({**{f: getattr(found, f) for f in infogan.config.STRUCTURE}, **settings})
     for field in Config.model_fields:
         here, asked = getattr(found, field), getattr(wanted, field)
         if field not in infogan.config.RESUMABLE and here != asked:

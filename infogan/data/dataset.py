@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from io import BufferedReader
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -100,6 +102,14 @@ def cut(pictures: Pictures, name: str, split: Split, test: Pictures | None = Non
         raise InputError(f"{name}: {total} pictures are too few to split; 5 or more are needed")
     words = "fixed permutation" + (", balanced by class" if pictures.labels is not None else "")
     return pictures.take(index, name, f"{split}: {len(index):,} of {total:,} pictures, {words}")
+
+
+def measured(raw: BufferedReader) -> tuple[str, int]:
+    """The sha256 of a file open for reading and its size; it is left at its first byte."""
+    digest = hashlib.file_digest(raw, "sha256").hexdigest()
+    size = raw.tell()
+    raw.seek(0)
+    return digest, size
 
 
 def check_split(split: str) -> Split:

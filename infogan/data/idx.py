@@ -7,7 +7,6 @@ a claim, so memory is taken only as the bytes arrive, and never more than the fi
 from __future__ import annotations
 
 import gzip
-import hashlib
 import struct
 import zlib
 from math import prod
@@ -16,7 +15,7 @@ from typing import IO
 
 import numpy as np
 
-from infogan.data.dataset import Dataset, Pictures, Split, cut
+from infogan.data.dataset import Dataset, Pictures, Split, cut, measured
 from infogan.errors import InputError
 
 DEFLATE_RATIO = 1032
@@ -33,9 +32,7 @@ def read_idx(path: Path, dimensions: int) -> tuple[np.ndarray, str]:
     """
     try:
         with open(path, "rb") as raw:
-            digest = hashlib.file_digest(raw, "sha256").hexdigest()
-            size = raw.tell()
-            raw.seek(0)
+            digest, size = measured(raw)
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             if not packed:

@@ -6,7 +6,6 @@ the zip file holds, and memory is taken as the bytes arrive. Pickled objects are
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import tokenize
 import warnings
@@ -21,7 +20,7 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
-from infogan.data.dataset import Dataset, Pictures, Split, cut
+from infogan.data.dataset import Dataset, Pictures, Split, cut, measured
 from infogan.data.idx import DEFLATE_RATIO
 from infogan.errors import InputError
 
@@ -67,8 +66,7 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
     """The archive and its sha256; whatever is wrong with them, or found unsuitable, is an `InputError`."""
     try:
         with open(path, "rb") as raw:
-            digest = hashlib.file_digest(raw, "sha256").hexdigest()
-            raw.seek(0)
+            digest, _ = measured(raw)
             with zipfile.ZipFile(raw) as archive:
                 yield archive, digest
     except _Unsuitable as error:

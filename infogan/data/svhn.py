@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from pathlib import Path
 
 import numpy as np
 
-from infogan.data.dataset import Dataset, Pictures, Split, cut
+from infogan.data.dataset import Dataset, Pictures, Split, cut, measured
 from infogan.data.idx import DEFLATE_RATIO
 from infogan.data.mat import read_arrays
 from infogan.errors import InputError
@@ -49,9 +48,7 @@ def _read(path: Path) -> Pictures:
     """
     try:
         with open(path, "rb") as raw:
-            digest = hashlib.file_digest(raw, "sha256").hexdigest()
-            size = raw.tell()
-            raw.seek(0)
+            digest, size = measured(raw)
             with reading(raw, f"reading {path.name}", size) as stream:
                 found = read_arrays(stream, ("X", "y"), size * DEFLATE_RATIO)
         images, labels = _checked(found)
