@@ -22,6 +22,7 @@ CHAPTERS = sorted(p.stem for p in STUDY.glob("0?_*.py"))
 TRAINED = {"05_game": ("film", "losses"), "07_digits": ("trainer", "measured", "own")}
 """What the training cell of a chapter defines: made once, and kept while other answers are tried."""
 IN_A_BROWSER = ("01_tape", "02_products", "06_information")
+OF_PYODIDE = ("numpy", "matplotlib", "igraph")
 FORBIDDEN = ("numba", "scipy", "cupy", "sklearn", "skimage", "mlxtend", "pydantic", "safetensors", "tqdm")
 
 
@@ -167,6 +168,13 @@ def guide(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, name)
 
 
+def test_a_drawing_is_shown_whole(guide: None) -> None:
+    """With its caption it is no higher than the output of a cell, which scrolls beyond 610 pixels."""
+    drawn = '<svg width="400" height="900" viewBox="0 0 400 900"></svg>'
+    page = importlib.import_module("guide.pictures").framed(f"<?xml?>{drawn}", "1.1", "A drawing.").text
+    assert 400 < int(re.search(r'<svg style="[^"]*max-height:(\d+)px"', page)[1]) < 550  # type: ignore[index]
+
+
 def things_shown() -> list[tuple[str, str]]:
     """(chapter, expression) of every argument of `show(…)` in the chapters."""
     found = []
@@ -240,8 +248,9 @@ def test_every_name_of_the_notation_is_in_its_file() -> None:
 
 @pytest.mark.parametrize("chapter", IN_A_BROWSER)
 def test_a_packed_chapter_runs_with_numpy_and_no_heavy_library(chapter: str, tmp_path: Path, guide: None) -> None:
-    browser = importlib.import_module("browser")
-    (tmp_path / "packed.py").write_text(browser.self_contained(chapter), encoding="utf-8")
+    """And every package of Pyodide's that it loads is imported by one of its cells: Pyodide looks nowhere else."""
+    packed = importlib.import_module("browser").self_contained(chapter)
+    (tmp_path / "packed.py").write_text(packed, encoding="utf-8")
     (tmp_path / "alone.py").write_text(
         "import importlib.util, runpy, sys\n"
         f"forbidden = {FORBIDDEN!r}\n"
@@ -258,11 +267,30 @@ def test_a_packed_chapter_runs_with_numpy_and_no_heavy_library(chapter: str, tmp
         "import kernels, minigrad\n"
         "assert not [m for m in forbidden if m in sys.modules]\n"
         f"assert not minigrad.__file__.startswith({str(ROOT)!r}), minigrad.__file__\n"
-        "print('from its own sources')\n"
+        f"print('loaded', *[m for m in {OF_PYODIDE!r} if m in sys.modules])\n"
     )
     said = run(tmp_path / "alone.py", tmp_path)
     assert "0 of 3 exercises solved" in said
-    assert "from its own sources" in said
+    loaded = said.splitlines()[-1].split()
+    assert loaded[:2] == ["loaded", "numpy"]
+    imports = [node for node in ast.walk(ast.parse(packed)) if isinstance(node, ast.Import)]
+    assert set(loaded[1:]) <= {alias.name for node in imports for alias in node.names}
+
+
+@pytest.mark.parametrize("chapter", IN_A_BROWSER)
+def test_a_packed_chapter_shows_no_wall_of_text_and_asks_for_no_version(chapter: str, guide: None) -> None:
+    packed = importlib.import_module("browser").self_contained(chapter)
+    assert "with app.setup(hide_code=True):" in packed
+    assert "/// script" not in packed
+
+
+def test_a_chapter_runs_when_it_is_opened() -> None:
+    """marimo's own default is to open a notebook with nothing run."""
+    from marimo._config.manager import get_default_config_manager
+
+    for chapter in CHAPTERS:
+        path = str(STUDY / f"{chapter}.py")
+        assert get_default_config_manager(current_path=path).get_config()["runtime"]["auto_instantiate"] is True
 
 
 @pytest.mark.slow
@@ -281,14 +309,16 @@ def test_the_exports_are_written(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_page_for_the_browser_carries_its_sources(tmp_path: Path) -> None:
     place = f"pathlib.Path({str(tmp_path)!r})"
-    code = f"import browser, pathlib; browser.CHAPTERS = ('02_products',); browser.main({place})"
+    code = f"import browser, pathlib; browser.CHAPTERS = {{'02_products': 'matplotlib'}}; browser.main({place})"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(STUDY)}
     )
     if done.returncode and "local imports" in done.stderr:
         pytest.skip("marimo's export fetches a tool of its own at its first use, and there is no network")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "b64decode" in (tmp_path / "02_products" / "index.html").read_text(encoding="utf-8")
+    written = (tmp_path / "02_products" / "index.html").read_text(encoding="utf-8")
+    assert "b64decode" in written
+    assert '"auto_instantiate": true' in written
     assert "02_products/index.html" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 

@@ -209,11 +209,11 @@ def _(b0, drawing, loss, step, steps, values, w0, x0):
     _line = "Nothing visited yet: only the cotangent of the loss is known, and it is 1."
     if _visited:
         _pays = ", ".join(
-            rf"$\overline{{\mathrm{{{p.name}}}}} \mathrel{{+}}= {_bars[values[_visited[-1]].serial]:.3f} \times {s:.3f}$"
+            rf"$\overline{{\mathrm{{{p.name}}}}} \mathrel{{{{+}}{{=}}}} {_bars[values[_visited[-1]].serial]:.3f} \times {s:.3f}$"
             for p, s in values[_visited[-1]].parents
         )
         _line = f"Visiting **{_visited[-1]}**, which pays: {_pays}."
-    mo.vstack([mo.hstack([w0, x0, b0], justify="start"), step, mo.md(_line), _figure])
+    mo.hstack([mo.vstack([w0, x0, b0, step, mo.md(_line)]), _figure], widths=[2, 5])
     return
 
 

@@ -5,8 +5,11 @@
 
 marimo's export runs Python by Pyodide, which has NumPy, matplotlib and igraph but can have neither Numba nor this
 project. Chapters 1, 2 and 6 need no more than that: the engine works with NumPy alone. So a copy of each carries the
-project's sources in itself (a zip file as text) and unpacks them before its first import. The pages are static; the
-reader's browser fetches Pyodide and its packages from where marimo's export points to, and so needs a network.
+project's sources in itself (a zip file as text, in a setup cell that is folded away) and unpacks them before its first
+import. That cell also imports what the guide will: Pyodide loads, in its own versions, the packages that cells import.
+A list of dependencies at the head of the file would instead ask for the versions installed here, which Pyodide may not
+have. The pages are static; the reader's browser fetches Pyodide and its packages from where marimo's export points to,
+and so needs a network.
 """
 
 from __future__ import annotations
@@ -21,20 +24,18 @@ from pathlib import Path
 
 STUDY = Path(__file__).resolve().parent
 ROOT = STUDY.parents[1]
-CHAPTERS = ("01_tape", "02_products", "06_information")
+CHAPTERS = {"01_tape": "igraph, matplotlib", "02_products": "matplotlib", "06_information": "matplotlib"}
+"""What a chapter needs of Pyodide's packages beside those it imports itself: Pyodide loads what a cell imports."""
 SOURCES = ("kernels/*.py", "minigrad/**/*.py", "infogan/*.py", "docs/study/guide/*.py", "docs/study/notation.md")
-_HEADER = """\
-# /// script
-# dependencies = ["marimo", "numpy", "matplotlib", "igraph"]
-# ///
-"""
 _UNPACK = """\
-with app.setup:
+with app.setup(hide_code=True):
     import base64
     import io
     import sys
     import tempfile
     import zipfile
+
+    import {packages}
 
     _home = tempfile.mkdtemp()
     _packed = "{packed}"
@@ -60,7 +61,16 @@ def self_contained(chapter: str) -> str:
     before, found, after = text.partition("with app.setup:\n")
     if not found:
         raise ValueError(f"{chapter} has no setup cell to unpack the sources in")
-    return _HEADER + before + _UNPACK.format(packed=packed_sources()) + after
+    return before + _UNPACK.format(packages=CHAPTERS[chapter], packed=packed_sources()) + after
+
+
+def run_when_opened(page: Path) -> None:
+    """Let the chapter in `page` run when it is opened, as docs/study/pyproject.toml does for `marimo edit`.
+
+    marimo's export takes no such setting from anywhere: it writes its own default, to wait for a press of "run all".
+    """
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace('"auto_instantiate": false', '"auto_instantiate": true'), encoding="utf-8")
 
 
 def main(out: Path) -> None:
@@ -75,6 +85,7 @@ def main(out: Path) -> None:
         copy.write_text(self_contained(chapter), encoding="utf-8")
         command = [sys.executable, "-m", "marimo", "-q", "-y", "export", "html-wasm", str(copy)]
         subprocess.run([*command, "-o", str(out / chapter), "--mode", "edit", "-f"], check=True, env=environment)
+        run_when_opened(out / chapter / "index.html")
         links.append(f'<li><a href="{chapter}/index.html">{chapter}</a></li>')
     page = f"<!doctype html><meta charset=utf-8><title>The study guide</title><ul>{''.join(links)}</ul>"
     (out / "index.html").write_text(page, encoding="utf-8")

@@ -16,6 +16,9 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c8c8c"  # told apart by any eye
 SEVERAL = (BLUE, ORANGE, GREEN, PURPLE, "#e69f00", "#56b4e9", "#1a1a1a", "#f0e442")
 
+_WITHIN = "max-width:100%;max-height:470px"
+"""A cell's output is 610 pixels high and scrolls beyond: a picture fits in with its caption."""
+
 
 def panels(rows: int, columns: int, width: float = 8.0, height: float = 3.0, **options: Any) -> tuple[Figure, Any]:
     """A figure of `width` × `height` inches and its axes, as `plt.subplots` gives them."""
@@ -34,7 +37,8 @@ def framed(picture: Figure | str, number: str, caption: str) -> mo.Html:
         body = f'<img alt="{escape(caption)}" style="width:{inches * 96:.0f}px;max-width:100%" '
         body += f'src="data:image/png;base64,{data}">'
     else:
-        body = f'<div role="img" aria-label="{escape(caption)}">{picture[picture.find("<svg") :]}</div>'
+        drawn = picture[picture.find("<svg") :].replace("<svg", f'<svg style="{_WITHIN}"', 1)
+        body = f'<div role="img" aria-label="{escape(caption)}">{drawn}</div>'
     below = f'<figcaption style="font-size:0.9em"><b>Figure {escape(number)}.</b> {escape(caption)}</figcaption>'
     return mo.Html(f'<figure style="margin:1em 0;text-align:center">{body}{below}</figure>')
 
