@@ -1,7 +1,7 @@
 """Runs trained side by side, each in a spawned process of its own, so that one that fails harms no other.
 
 A process writes nothing but its run's folder. It stops with a checkpoint when it is told to, and also when
-the process that started it has gone: two never train one run.
+the process that started it has gone. Two never train one run (`claims`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import infogan.config
 import kernels
 from infogan import checkpoints, data, record, start, training
+from infogan.claims import claimed
 from infogan.config import Config
 from infogan.errors import InfoganError, InputError, Interrupted
 from infogan.progress import bar as progress_bar
@@ -57,10 +58,11 @@ def trained(
     """
     if is_trained(settings, folder):
         return
-    trainer = start.resumed_run(settings, folder, backend.device, backend.kernel_file, say)
-    say(start.describe(trainer))
-    training.train(trainer, folder, progress=progress)
-    say(training.summary(trainer, folder))
+    with claimed(folder):
+        trainer = start.resumed_run(settings, folder, backend.device, backend.kernel_file, say)
+        say(start.describe(trainer))
+        training.train(trainer, folder, progress=progress)
+        say(training.summary(trainer, folder))
 
 
 def is_trained(settings: Settings, folder: Path) -> bool:

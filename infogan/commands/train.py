@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +51,11 @@ def train(
     if show_fields:
         _print_fields()
         return
-    from infogan import events, pace, parallel, race, start, training
+    from infogan import claims, events, pace, parallel, race, start, training
 
     across = parallel.join(device)
     say = click.echo if across.rank == 0 else _say_nothing
-    with across.guard():
+    with across.guard(), ExitStack() as held:
         threads = across.threads() if threads is None else threads
         with across.agreed():
             settings = options.settings(given, fields)
@@ -65,6 +65,9 @@ def train(
                 events.library()  # before anything is begun, an error if it is not there
             mine = start.choose_backend(device, threads, kernels, kernel_file)
         run_dir = Path(across.told(str(out or _free_folder(settings))))
+        with across.agreed():
+            if across.rank == 0:
+                held.enter_context(claims.claimed(run_dir))
         trainer = start.begin(settings, run_dir, device, kernel_file, resume=resume, say=say, across=across)
         say(start.describe(trainer))
         if across.size > 1:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import small_runs
 
-from infogan import checkpoints, cli
+from infogan import checkpoints, claims, cli
 
 
 @pytest.fixture
@@ -355,6 +355,24 @@ def test_ctrl_c_writes_a_checkpoint_and_says_how_to_go_on(pictures, run_dir):
     assert f"after update {step}" in line
     assert "--resume" in line
     assert "Traceback" not in err
+
+
+def test_two_processes_do_not_train_one_run(capsys, pictures, run_dir, monkeypatch):
+    process = small_runs.launch(*small_runs.arguments(pictures, run_dir, steps=100_000))
+    while not (run_dir / "metrics.jsonl").exists():
+        assert process.poll() is None
+    monkeypatch.setattr(claims, "WAIT", 0.1)
+    assert "another process" in fails(capsys, "train", "--out", run_dir, "--resume")
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    last = checkpoints.latest(run_dir).step
+    assert cli.main(["train", "--out", str(run_dir), "--resume", "--steps", str(last + 2)]) == 0
+
+
+def test_where_nothing_can_be_kept_a_run_is_trained_all_the_same(pictures, run_dir, tmp_path, monkeypatch):
+    (tmp_path / "no folder").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "no folder"))
+    assert cli.main(small_runs.arguments(pictures, run_dir, steps=2)) == 0
 
 
 def test_ctrl_c_before_training_is_130_too(monkeypatch, capsys, pictures, run_dir):
