@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from infogan import cache
 from infogan.errors import InputError
 
 WAIT = 10.0
@@ -38,7 +39,5 @@ def claimed(run_dir: Path) -> Iterator[None]:
 
 
 def _file(run_dir: Path) -> Path:
-    from platformdirs import user_cache_path
-
     name = hashlib.sha256(str(run_dir.resolve()).encode()).hexdigest()
-    return user_cache_path("infogan", appauthor=False) / "claims" / f"{name}.lock"
+    return cache.folder("claims") / f"{name}.lock"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from infogan.errors import InputError
+
+if TYPE_CHECKING:
+    from infogan.data import Split
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -95,7 +98,7 @@ of_split = click.option("--split", type=click.Choice(["test", "held-out"]), help
                         "to choose settings.  [default: test, held-out where the data have none]")  # fmt: skip
 
 
-def part_of(split: str | None, data: str) -> Any:
+def part_of(split: str | None, data: str) -> Split:
     """The part of `data` that is measured: the one asked for, else the test part, or the held-out one without it."""
     from infogan import data as data_sets
 

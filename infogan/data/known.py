@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from infogan import cache
 from infogan.data.dataset import Frame
 from infogan.errors import InputError
 from minigrad import serialize
@@ -144,10 +145,8 @@ that fetch it have them."""
 
 
 def cache_folder() -> Path:
-    """Where data sets are kept: the user's cache folder, wherever the system puts it."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("infogan", appauthor=False) / "data"
+    """Where data sets are kept: the user's cache folder."""
+    return cache.folder("data")
 
 
 def place(name: str) -> Path:

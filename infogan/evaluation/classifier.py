@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from infogan import checkpoints
+from infogan import cache, checkpoints
 from infogan.draws import Order
 from infogan.errors import InputError
 from infogan.moved import moved
@@ -70,10 +70,8 @@ class Classifier:
 
 
 def cache_folder() -> Path:
-    """Where classifiers are kept: the user's cache folder, wherever the system puts it."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("infogan", appauthor=False) / "classifiers"
+    """Where classifiers are kept: the user's cache folder."""
+    return cache.folder("classifiers")
 
 
 def obtain(
