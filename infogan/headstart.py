@@ -24,8 +24,9 @@ from infogan.errors import Interrupted
 from infogan.labelled import Labelled, in_class_order
 from infogan.moved import moved
 from infogan.networks import Networks, mnist, trunk_width
+from infogan.parallel import Alone
 from infogan.progress import bar
-from infogan.update import NotFinite
+from infogan.update import ALONE, NotFinite
 from minigrad import nn, optim, random
 from minigrad.nn import functional as F
 
@@ -38,33 +39,12 @@ PURPOSE = "head start 0"
 BATCH = 500
 
 
-def take(
-    config: Config,
-    networks: Networks,
-    images: np.ndarray,
-    device: str,
-    labelled: Labelled | None = None,
-    *,
-    stop: threading.Event,
-    progress: bool,
-) -> float:
-    """All of the head start that `config` asks for: the information kept, in nats.
-
-    Raises `Interrupted` where `stop` is set on the way, and `NotFinite`.
-    """
-    start = HeadStart(config, networks, images, device, labelled)
-    for step in bar(range(1, config.head_start + 1), desc="head start", disable=not progress):
-        start.advance(step)
-        if stop.is_set():
-            raise Interrupted("stopped in the head start, of which nothing is kept: --resume begins it again")
-    return start.finish()
-
-
 @dataclass
 class HeadStart:
     """The fine head on the trunk, and the updates that train both.
 
-    `images` are training pictures (N, C, H, W); everything is decided by the seed of `config`.
+    `images` are training pictures (N, C, H, W); everything is decided by the seed of `config`. Several processes,
+    `across`, share the batches of its updates; merging and Q's lessons each does for itself, with the same result.
     """
 
     config: Config
@@ -72,6 +52,7 @@ class HeadStart:
     images: np.ndarray
     device: str = "cpu"
     labelled: Labelled | None = None
+    across: Alone = ALONE
 
     def __post_init__(self) -> None:
         config = self.config
@@ -83,15 +64,29 @@ class HeadStart:
         self.optimiser = optim.Adam(trained, LEARNING_RATE, (config.beta1, config.beta2))
         self.order = Order(config.seed, len(self.images), config.invariance_batch, f"{PURPOSE} order")
 
+    def take(self, *, stop: threading.Event, progress: bool) -> float:
+        """All updates that the configuration asks for, then `finish`: the information kept, in nats.
+
+        Raises `Interrupted` where `stop` is set on the way, in any process, and `NotFinite`.
+        """
+        for step in bar(range(1, self.config.head_start + 1), desc="head start", disable=not progress):
+            self.advance(step)
+            if self.across.any(stop.is_set()):
+                raise Interrupted("stopped in the head start, of which nothing is kept: --resume begins it again")
+        return self.finish()
+
     def advance(self, step: int) -> float:
         """Update `step`, the first being 1: the information between two readings of a batch, in nats."""
-        pictures = self.images[self.order.batch(step)]
-        copies = moved(np.concatenate([pictures, pictures]), self._stream("movements", step))
-        (term,) = objective.invariance(self.fine, self.head(self.networks.trunk(self._tensor(copies))))
+        with self.across.agreed():
+            pictures = self.images[self.order.batch(step)]
+            copies = moved(np.concatenate([pictures, pictures]), self._stream("movements", step))
+        reading = self.head(self.networks.trunk(self._tensor(self.across.share_of_pairs(copies))))
+        (term,) = objective.invariance(self.fine, reading, self.across if self.across.size > 1 else None)
         if not math.isfinite(term.item()):
             raise NotFinite(f"the information of update {step} of the head start is {term.item()}")
         self.optimiser.zero_grad()
         (-term).backward()
+        self.across.mean_(p for group in self.optimiser.param_groups for p in group["params"])
         self.optimiser.step()
         return term.item()
 

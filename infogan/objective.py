@@ -22,6 +22,7 @@ import numpy as np
 import minigrad as mg
 from infogan.codes import Code
 from minigrad.nn.functional import cross_entropy, softplus
+from minigrad.rules.norm import Processes, sum_over
 
 TINY = float(np.finfo(np.float32).tiny)
 
@@ -51,13 +52,14 @@ def weighted(terms: list[mg.Tensor], weights: list[float]) -> mg.Tensor:
     return total
 
 
-def invariance(code: Code, parameters: mg.Tensor) -> list[mg.Tensor]:
+def invariance(code: Code, parameters: mg.Tensor, processes: Processes | None = None) -> list[mg.Tensor]:
     """I(k; k') = Σ P log(P / p p'), k and k' what Q reads in two moved copies of a real picture: nats.
 
     Ji et al. 2019 (invariant information clustering, eq. 3), a term a categorical variable, at most log K. Rows
     n and N + n of `parameters` (2N, code.parameters) are the readings q, q' of the copies of picture n, and
     P = 1/N Σ q q'ᵀ, made symmetric, is the joint law of k and k' over the batch; p = p' is its margin. The term
     is high where Q reads copies alike (low H(k|k')) and uses all its categories (high H(k)); no label enters.
+    Of several `processes`, each with an equal part of the batch, P is that of the whole.
     """
     n = len(parameters) // 2
     terms = []
@@ -65,6 +67,7 @@ def invariance(code: Code, parameters: mg.Tensor) -> list[mg.Tensor]:
         if variable.discrete:
             q = parameters[:, columns].softmax(1)
             P = q[:n].transpose(0, 1) @ q[n:] / n
+            P = P if processes is None else sum_over(P, processes=processes) / processes.size
             P = (P + P.transpose(0, 1)) / 2
             terms.append(_p_log_p(P) - 2 * _p_log_p(P.sum(1)))
     return terms

@@ -77,6 +77,10 @@ class Alone:
         """This process's rows of what was drawn for the whole batch."""
         return array
 
+    def share_of_pairs(self, array: np.ndarray) -> np.ndarray:
+        """This process's rows of what was drawn for pairs, n and N + n of 2N rows: whole pairs, in the same order."""
+        return array
+
     def any(self, flag: bool) -> bool:
         """Whether `flag` is set in any process."""
         return flag
@@ -144,6 +148,10 @@ class Together(Alone):
         """See `Alone`."""
         n = len(array) // self.size
         return array[self.rank * n : (self.rank + 1) * n]
+
+    def share_of_pairs(self, array: np.ndarray) -> np.ndarray:
+        """See `Alone`."""
+        return np.concatenate([self.share(side) for side in np.split(array, 2)])
 
     def any(self, flag: bool) -> bool:
         """See `Alone`."""

@@ -22,7 +22,7 @@ import numpy as np
 
 import infogan.config
 import minigrad as mg
-from infogan import checkpoints, headstart, networks, record
+from infogan import checkpoints, networks, record
 from infogan.checkpoints import Checkpoint
 from infogan.codes import Categorical, Variable
 from infogan.config import Config
@@ -30,6 +30,7 @@ from infogan.data import Dataset
 from infogan.draws import Order, draw_noise, draw_pairs
 from infogan.errors import Diverged, InputError, Interrupted
 from infogan.events import Events
+from infogan.headstart import HeadStart
 from infogan.labelled import choose
 from infogan.moved import moved
 from infogan.parallel import Alone, Failed
@@ -204,6 +205,9 @@ class Trainer:
         with self.across.agreed():
             real = self._tensor(self.data.images[self.across.share(self.order.batch(step))])
             noise_d, noise_g = self.noise("noise of D", step), self.noise("noise of G", step)
+            moved = self._moved(step) if self.config.invariance else None
+            labelled = self._labelled(step, real) if self.labelled else None
+            pairs = self._pairs(step) if self.config.contrastive and step > self.config.contrastive_from else None
         return update(
             self.networks,
             self.optimisers,
@@ -213,30 +217,30 @@ class Trainer:
             noise_d,
             noise_g,
             informed=self.config.objective == "infogan",
-            moved=self._moved(step) if self.config.invariance else None,
-            labelled=self._labelled(step, real) if self.labelled else None,
-            pairs=self._pairs(step) if self.config.contrastive and step > self.config.contrastive_from else None,
+            moved=moved,
+            labelled=labelled,
+            pairs=pairs,
             across=self.across,
         )
 
     def _moved(self, step: int) -> Moved:
         pictures = self.data.images[self.order_of_moved.batch(step)]
-        rng = random.stream(self.config.seed, "movements", step)
-        return Moved(self._tensor(moved(np.concatenate([pictures, pictures]), rng)), self.config.invariance)
+        copies = moved(np.concatenate([pictures, pictures]), random.stream(self.config.seed, "movements", step))
+        return Moved(self._tensor(self.across.share_of_pairs(copies)), self.config.invariance)
 
     def _labelled(self, step: int, real: mg.Tensor) -> Labelled:
         assert self.labelled is not None and self.code.first_categorical is not None
         first = self.code.index(self.code.first_categorical)
-        batch = self.order_of_labelled.batch(step)
+        batch = self.across.share(self.order_of_labelled.batch(step))
         images = self._tensor(self.data.images[self.labelled.places[batch]])
         c = self._tensor(self.labelled.one_hot(self.code[first].width)[batch])
         return Labelled(mg.cat([images, real], 0), c, self.config.weights[first])
 
     def _pairs(self, step: int) -> Pairs:
         z, c, held = draw_pairs(self.config, self.code, step)
-        share = self.across.share
-        z, c = (np.concatenate([share(side) for side in np.split(both, 2)]) for both in (z, c))
-        return Pairs(Noise(self._tensor(z), self._tensor(c)), self._tensor(share(held)), self.config.contrastive)
+        z, c = map(self.across.share_of_pairs, (z, c))
+        held = self.across.share(held)
+        return Pairs(Noise(self._tensor(z), self._tensor(c)), self._tensor(held), self.config.contrastive)
 
     def _tensor(self, array: np.ndarray) -> mg.Tensor:
         return mg.tensor(array, device=self.device)
@@ -320,18 +324,19 @@ def _kept(error: Failed, trainer: Trainer, run_dir: Path) -> Failed:
 
 def _take_head_start(trainer: Trainer, run_dir: Path, say: Callable[[str], None], progress: bool) -> None:
     """The head start and a checkpoint of update 0 behind it: a run that is resumed does not take it again."""
-    begun, config = time.perf_counter(), trainer.config
-    images = trainer.data.images
+    begun, config, across = time.perf_counter(), trainer.config, trainer.across
+    start = HeadStart(config, trainer.networks, trainer.data.images, trainer.device, trainer.labelled, across)
     try:
         with _stop_on_ctrl_c() as stop:
-            trainer.head_start = headstart.take(
-                config, trainer.networks, images, trainer.device, trainer.labelled, stop=stop, progress=progress
-            )
+            trainer.head_start = start.take(stop=stop, progress=progress and not across.rank)
     except NotFinite as error:
         raise _diverged(run_dir, 0, str(error)) from None
     trainer.seconds += time.perf_counter() - begun
-    save(trainer, run_dir)
-    say(f"head start of {config.head_start:,} updates: Q reads c1 with {trainer.head_start:.3f} nats in real pictures")
+    kept = f"Q reads c1 with {trainer.head_start:.3f} nats in real pictures"
+    with across.agreed():
+        if across.rank == 0:
+            save(trainer, run_dir)
+            say(f"head start of {config.head_start:,} updates: {kept}")
 
 
 def summary(trainer: Trainer, run_dir: Path) -> str:
@@ -381,14 +386,16 @@ def _check_finite(parts: Mapping[str, Mapping[str, Any]], trainer: Trainer, run_
 
 
 def _check_shares(config: Config, processes: int) -> None:
-    """Raises `InputError` where several processes cannot share the batches evenly, or a term is for one alone."""
-    if processes == 1:
-        return
-    for term in ("head_start", "invariance", "labelled"):
-        if getattr(config, term):
-            raise InputError(f"{term}: is for one process: train without mpiexec, or set {term}=0")
-    for batch in ("batch_size", "contrastive_batch") if config.contrastive else ("batch_size",):
-        if (n := getattr(config, batch)) % processes:
+    """Raises `InputError` where several processes cannot share the batches evenly."""
+    shared = {"batch_size": config.batch_size}
+    if config.contrastive:
+        shared["contrastive_batch"] = config.contrastive_batch
+    if config.invariance or config.head_start:
+        shared["invariance_batch"] = config.invariance_batch
+    if config.labelled:
+        shared["labelled"] = min(config.labelled, config.batch_size)
+    for batch, n in shared.items():
+        if n % processes:
             raise InputError(f"{batch}: {n} cannot be shared evenly by {processes} processes: give a multiple")
 
 

@@ -155,23 +155,22 @@ def _discriminator_step(
     information = objective.weighted(terms, weights)
     alike: list[mg.Tensor] = []
     if moved is not None:
-        alike = objective.invariance(code, networks.Q(moved.images))
+        alike = objective.invariance(code, networks.Q(moved.images), across if across.size > 1 else None)
         for term in alike:
             information = information + moved.weight * term
-    supervision = None
+    supervised: list[mg.Tensor] = []
     if labelled is not None:
         read = networks.Q(labelled.images)[: len(labelled.c)]
-        supervision = objective.supervision(code, read, labelled.c)
-        information = information + labelled.weight * supervision
+        supervised = [objective.supervision(code, read, labelled.c)]
+        information = information + labelled.weight * supervised[0]
     loss = objective.discriminator_loss(V, information)
-    whole, loss_d = across.mean(loss.item(), -V.item())
+    whole, loss_d, *supervision = across.mean(loss.item(), -V.item(), *(term.item() for term in supervised))
     _finite(whole, "the loss of D and Q")
     optimiser.zero_grad()
     loss.backward()
     across.mean_(networks.of_discriminator())
     optimiser.step()
-    found = None if supervision is None else supervision.item()
-    return loss_d, tuple(term.item() for term in alike), found
+    return loss_d, tuple(term.item() for term in alike), next(iter(supervision), None)
 
 
 def _generator_step(

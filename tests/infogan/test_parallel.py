@@ -26,6 +26,7 @@ import minigrad as mg
 from infogan import checkpoints, config, parallel, start, training
 from infogan.data import load
 from infogan.errors import InputError, Interrupted
+from infogan.headstart import HeadStart
 from infogan.parallel import Alone, Failed, Together
 from infogan.training import Trainer
 from kernels import nccl
@@ -86,8 +87,13 @@ def together(size: int, work: Callable[[Together], Any]) -> list[Any]:
     return found
 
 
+def make_sure(layer: nn.Linear) -> None:
+    """Larger weights: what the first ones tell of two readings is 1e-7 nats, and a gradient of it lost on a test."""
+    layer.weight.data *= 30
+
+
 class Exact(Trainer):
-    """A trainer in float64, whose Adam does not blow up rounding.
+    """A trainer in float64, whose Adam does not blow up rounding and whose Q is sure of something from the start.
 
     The gradient of a bias before a batch-norm is zero but for rounding, which Adam's usual ε of 1e-8 would make as
     large as a step: such a bias has no effect, and no value of its own to compare.
@@ -96,6 +102,7 @@ class Exact(Trainer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.networks.to(np.float64)
+        make_sure([m for m in self.networks.Q_head.modules() if isinstance(m, nn.Linear)][-1])
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["eps"] = 1e-3
@@ -123,6 +130,9 @@ def trained(pictures: Path, across: Alone, updates: int, **changes: Any) -> tupl
     {"batch_size": 8},
     {"batch_size": 8, "objective": "gan"},
     {"batch_size": 4, "codes": "cat:3,uniform,uniform", "contrastive": 0.7, "contrastive_batch": 8},
+    {"batch_size": 8, "invariance": 0.8, "invariance_batch": 12},
+    {"batch_size": 8, "labelled": 12},
+    {"batch_size": 4, "invariance": 0.5, "invariance_batch": 8, "labelled": 4},
 ])  # fmt: skip
 def test_shares_of_a_batch_train_as_the_whole_of_it(pictures: Path, processes: int, changes: dict[str, Any]):
     """Batch-norm's statistics, running ones too, gradients, Adam, losses and all that is measured, in float64."""
@@ -135,6 +145,68 @@ def test_shares_of_a_batch_train_as_the_whole_of_it(pictures: Path, processes: i
             for field in here.keys() - {"readings"}:
                 if here[field] is not None:
                     np.testing.assert_allclose(there[field], here[field], rtol=1e-10, atol=1e-10, err_msg=field)
+
+
+class ExactHeadStart(HeadStart):
+    """A head start in float64, its Adam as `Exact`'s."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.head.to(np.float64)
+        make_sure(self.head)
+        for group in self.optimiser.param_groups:
+            group["eps"] = 1e-3
+
+    def _tensor(self, array: np.ndarray) -> mg.Tensor:
+        return mg.tensor(array.astype(np.float64))
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_a_head_start_is_that_of_one_process(pictures: Path, processes: int):
+    """Its updates share their batches, of which the joint law of readings is the whole one's; Q's lessons do not.
+
+    What Q reads is compared, not its weights: the lessons' Adam blows up the bias without effect (`Exact`).
+    """
+    data = load(str(pictures))
+    changes = {"image_size": 8, "batch_size": 6, "head_start": 4, "head_start_categories": 5, "invariance_batch": 12}
+
+    def taken(across: Alone) -> tuple[list[float], np.ndarray]:
+        trainer = Exact(config.make({**small_runs.settings(pictures), **changes}), data, "cpu", across)
+        start = ExactHeadStart(trainer.config, trainer.networks, data.images, "cpu", None, across)
+        found = [start.advance(step) for step in range(1, 5)]
+        found.append(start.finish())
+        trainer.networks.eval()
+        return found, trainer.networks.Q(mg.tensor(data.images.astype(np.float64))).detach().numpy()
+
+    information, reading = taken(Alone())
+    assert max(information) > 0.01
+    for informed, read in together(processes, taken):
+        np.testing.assert_allclose(informed, information, rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(read, reading, rtol=1e-6, atol=1e-8)
+
+
+def test_a_head_start_is_taken_once_by_all(pictures: Path, tmp_path: Path):
+    """Its checkpoint is the first process's; a run resumed by another number of processes does not take it again."""
+    settings = small_runs.settings(pictures, head_start=3, head_start_categories=5, invariance_batch=8, steps=4)
+    told: list[str] = []
+
+    def work(across: Together) -> int:
+        trainer = start.begin(settings, tmp_path / "run", "cpu", None, resume=False, across=across)
+        training.train(trainer, tmp_path / "run", progress=False, say=told.append)
+        return trainer.step
+
+    assert together(2, work) == [4, 4]
+    assert sum("head start of 3 updates" in line for line in told) == 1
+    told.clear()
+    longer = {**settings, "steps": 6}
+
+    def more(across: Together) -> int:
+        trainer = start.begin(longer, tmp_path / "run", "cpu", None, resume=True, say=told.append, across=across)
+        training.train(trainer, tmp_path / "run", progress=False, say=told.append)
+        return trainer.step
+
+    assert together(4, more) == [6] * 4
+    assert told == ["going on after update 4 of 6"]
 
 
 def test_batch_norm_over_processes_is_that_of_the_whole_batch():
@@ -234,6 +306,24 @@ def test_ctrl_c_in_one_process_stops_all_after_the_same_update(
         yield events.setdefault(threading.get_ident(), threading.Event())
 
     monkeypatch.setattr(training, "_stop_on_ctrl_c", handled)
+    in_head_start = HeadStart.advance
+
+    def head_start_step(of: HeadStart, step: int) -> float:
+        if of.across.rank == 1 and step == 2:
+            events[threading.get_ident()].set()
+        return in_head_start(of, step)
+
+    def head_start(across: Together) -> None:
+        settings = small_runs.settings(pictures, head_start=9, invariance_batch=8)
+        trainer = start.begin(settings, tmp_path / "head", "cpu", None, resume=False, across=across)
+        training.train(trainer, tmp_path / "head", progress=False)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(HeadStart, "advance", head_start_step)
+        for error in together(2, head_start):
+            assert isinstance(error, Interrupted) and "stopped in the head start" in error.message
+    assert not checkpoints.exist(tmp_path / "head")
+    events.clear()
 
     def work(across: Together) -> None:
         trainer = start.begin(small_runs.settings(pictures), tmp_path / "run", "cpu", None, resume=False, across=across)
@@ -254,8 +344,9 @@ def test_ctrl_c_in_one_process_stops_all_after_the_same_update(
 
 @pytest.mark.parametrize("changes, line", [
     ({"batch_size": 6}, "batch_size: 6 cannot be shared evenly by 4 processes: give a multiple"),
-    ({"head_start": 2}, "head_start: is for one process: train without mpiexec, or set head_start=0"),
-    ({"invariance": 1.0}, "invariance: is for one process: train without mpiexec, or set invariance=0"),
+    ({"head_start": 2, "invariance_batch": 9},
+     "invariance_batch: 9 cannot be shared evenly by 4 processes: give a multiple"),
+    ({"labelled": 10, "batch_size": 16}, "labelled: 10 cannot be shared evenly by 4 processes: give a multiple"),
 ])  # fmt: skip
 def test_what_cannot_be_shared_is_refused_before_anything_is_written(
     pictures: Path, tmp_path: Path, changes: dict[str, Any], line: str
@@ -386,12 +477,14 @@ def lines(run_dir: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_a_run_of_two_processes_follows_that_of_one(pictures: Path, tmp_path: Path):
-    one = small_runs.launch(*small_runs.arguments(pictures, tmp_path / "one"))
-    two = mpiexec(*small_runs.arguments(pictures, tmp_path / "two", steps=6))
+    fields = {"head_start": 2, "invariance": 0.5, "invariance_batch": 8, "labelled": 12}
+    one = small_runs.launch(*small_runs.arguments(pictures, tmp_path / "one", **fields))
+    two = mpiexec(*small_runs.arguments(pictures, tmp_path / "two", **fields, steps=6))
     out, error = two.communicate(timeout=60)
     assert two.returncode == 0, error
+    assert out.count("head start of 2 updates") == 1
     assert "2 processes of cpu" in out and out.count("done: 6 updates") == 1
-    more = mpiexec(*small_runs.arguments(pictures, tmp_path / "two"), "--resume", processes=4)
+    more = mpiexec(*small_runs.arguments(pictures, tmp_path / "two", **fields), "--resume", processes=4)
     out, error = more.communicate(timeout=60)
     assert more.returncode == 0 and "going on after update 6 of 12" in out, error
     assert one.communicate(timeout=60) and one.returncode == 0
