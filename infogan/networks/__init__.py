@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 import minigrad as mg
-from infogan.config import Config
+from infogan.config import PRESETS, Config
 from infogan.networks import celeba, chairs, mnist, pairs, sized
 from minigrad import nn, random
 
@@ -59,8 +59,15 @@ class Networks(nn.Module):
 
 
 def fitting(image_size: int, channels: int) -> str:
-    """The networks for pictures of that shape: the paper's own where there are some, else built from the size."""
-    return "mnist" if (image_size, channels) == (28, 1) or image_size < SMALLEST else "sized"
+    """The networks for pictures of that shape: the paper's for such pictures, else built from the size.
+
+    28×28 grey has those of MNIST, 32×32 grey those of faces, in colour of CelebA, 64×64 grey of chairs.
+    """
+    shape = {"image_size": image_size, "channels": channels}
+    for preset in PRESETS.values():
+        if shape.items() <= preset.items():
+            return str(preset["network"])
+    return "mnist" if image_size < SMALLEST else "sized"
 
 
 def trunk_width(config: Config) -> int:

@@ -142,7 +142,17 @@ def test_large_pictures_are_never_held_together(tmp_path):
 
 @pytest.mark.parametrize(
     ("size", "channels", "network"),
-    [(28, 1, "mnist"), (28, 3, "sized"), (32, 1, "sized"), (8, 1, "mnist"), (64, 3, "sized")],
+    [
+        (28, 1, "mnist"),
+        (32, 1, "mnist"),
+        (32, 3, "celeba"),
+        (64, 1, "chairs"),
+        (28, 3, "sized"),
+        (48, 1, "sized"),
+        (64, 3, "sized"),
+        (128, 3, "sized"),
+        (8, 1, "mnist"),
+    ],
 )
 def test_auto_takes_the_papers_networks_where_they_fit(size, channels, network):
     assert networks.fitting(size, channels) == network
