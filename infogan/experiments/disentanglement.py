@@ -100,7 +100,7 @@ def table(found: Mapping[str, Any]) -> str:
         compared.table(rows),
         "",
         f"What Q reads in {found['pictures']:,} sprites of {found['data']} ({found['split']}).",
-        f"FactorVAE: {means}; Lin et al. (2020) have .82 and .88 on dSprites, with spectral norms, 64×64 pixels, 322,560 updates.",
+        f"FactorVAE: {means}; Lin et al. (2020) have .82 and .88 on dSprites: 64×64, spectral norms, 322,560 updates.",
     ])  # fmt: skip
 
 
