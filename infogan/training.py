@@ -231,9 +231,11 @@ class Trainer:
     def _labelled(self, step: int, real: mg.Tensor) -> Labelled:
         assert self.labelled is not None and self.code.first_categorical is not None
         first = self.code.index(self.code.first_categorical)
-        batch = self.across.share(self.order_of_labelled.batch(step))
-        images = self._tensor(self.data.images[self.labelled.places[batch]])
-        c = self._tensor(self.labelled.one_hot(self.code[first].width)[batch])
+        batch = self.order_of_labelled.batch(step)
+        pictures = self.data.images[self.labelled.places[batch]]
+        copies = moved(pictures, random.stream(self.config.seed, "movements of labelled pictures", step))
+        c = self.labelled.one_hot(self.code[first].width)[batch]
+        images, c = (self._tensor(self.across.share(whole)) for whole in (copies, c))
         return Labelled(mg.cat([images, real], 0), c, self.config.weights[first])
 
     def _pairs(self, step: int) -> Pairs:

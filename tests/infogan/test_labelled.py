@@ -106,7 +106,7 @@ def test_category_k_is_class_k_with_no_matching(tmp_path):
 
     Read under re-estimated statistics: with steps so large the running ones lag behind the weights.
     """
-    settings = {"trunk_dense": 64, "trunk_channels": (8, 8), "learning_rate_d": 1e-3, "batch_size": 32, "steps": 40}
+    settings = {"trunk_dense": 64, "trunk_channels": (8, 8), "learning_rate_d": 1e-3, "batch_size": 32, "steps": 160}
     images, labels = np.random.default_rng(0).uniform(0, 0.05, (120, 8, 8)).astype(np.float32), np.arange(120) % 3
     for image, label in zip(images, labels, strict=True):
         image[:, 3 * label : 3 * label + 2] += 0.9
