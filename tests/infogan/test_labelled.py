@@ -133,6 +133,20 @@ def test_labels_of_other_pictures_are_not_looked_at(pictures, tmp_path):
     assert all((first[key].numpy() == second[key].numpy()).all() for key in first)
 
 
+def test_labels_are_learnt_from_moved_copies_another_one_each_time(pictures, tmp_path):
+    trainer = small_runs.begin(pictures, tmp_path / "run", labelled=4)
+    own = trainer.data.images[trainer.labelled.places]
+    copies = []
+    for step in (1, 2):
+        batch = trainer._labelled(step, trainer._tensor(trainer.data.images[:4]))
+        for image, c in zip(batch.images.numpy(), batch.c.numpy(), strict=False):
+            apart = ((own - image) ** 2).mean(axis=(1, 2, 3))
+            assert 0 < apart.min() < 0.1
+            assert trainer.labelled.classes[apart.argmin()] == c.argmax()
+            copies.append(image)
+    assert len(copies) == 8 and len(np.unique(np.array(copies), axis=0)) == 8
+
+
 def test_a_run_that_is_stopped_ends_with_the_same_bits(pictures, tmp_path):
     settings = {"labelled": 5, "invariance": 1.0, "invariance_batch": 5, "head_start": 2, "head_start_categories": 4}
     for name, first in (("whole", 7), ("in two", 4)):
