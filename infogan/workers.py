@@ -170,6 +170,7 @@ class _Crew:
 
     def __init__(self, runs: Mapping[Path, Settings], backend: Backend, jobs: int) -> None:
         self.runs, self.backend, self.jobs = runs, backend, jobs
+        self.begin_apart = {folder for folder in runs if infogan.config.make(runs[folder]).head_start}
         self.members: list[_Member] = []
 
     def work(self, todo: Sequence[Path], steps: Mapping[Path, int], progress: bool) -> dict[Path, str | None]:
@@ -220,7 +221,8 @@ class _Crew:
     def _show(self, bar: Any, steps: Mapping[Path, int]) -> None:
         done = {folder: min(_last_step(folder), steps[folder]) for folder in steps}
         bar.n = sum(done.values())
-        bar.set_postfix_str(" ".join(f"{m.folder.name} {done[m.folder]:,}" for m in self.members), refresh=False)
+        at = {f: f"{n:,}" if n or f not in self.begin_apart else "in its head start" for f, n in done.items()}
+        bar.set_postfix_str(", ".join(f"{m.folder.name} {at[m.folder]}" for m in self.members), refresh=False)
         bar.update(0)
 
 

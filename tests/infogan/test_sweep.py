@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import small_runs
@@ -91,6 +92,19 @@ def gone(pid: int) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="processes are found by Linux's /proc")
+def test_the_bar_says_who_is_in_a_head_start(pictures, tmp_path):
+    """In its minutes there is no update to show yet."""
+    runs = {
+        tmp_path / "seed-0": small_runs.settings(pictures, head_start=3),
+        tmp_path / "seed-1": small_runs.settings(pictures),
+    }
+    crew, told = workers._Crew(runs, Backend(), 2), []
+    crew.members = [workers._Member(folder, None, None) for folder in runs]
+    bar = SimpleNamespace(set_postfix_str=lambda text, refresh: told.append(text), update=lambda n: None)
+    crew._show(bar, dict.fromkeys(runs, 12))
+    assert told == ["seed-0 in its head start, seed-1 0"] and bar.n == 0
+
+
 def test_killed_interrupted_and_gone_on_with(pictures, tmp_path):
     """Its processes end with it, each with a checkpoint; a killed one is a failed seed; the bits stay the same."""
     out = tmp_path / "out"
