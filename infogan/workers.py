@@ -53,15 +53,16 @@ def trained(
 ) -> None:
     """See to it that `folder` holds the run of `settings`, trained to its last update.
 
-    A finished run is left alone, a begun one gone on with, one that is not there made. Raises `InputError`
-    if the folder holds a run of other settings, and what training raises.
+    A finished run is left alone, a begun one gone on with, one that is not there made. What happens on the way, such
+    as a collapse, is printed with the folder's name: several may train at once. Raises `InputError` if the folder
+    holds a run of other settings, and what training raises.
     """
     if is_trained(settings, folder):
         return
     with claimed(folder):
         trainer = start.resumed_run(settings, folder, backend.device, backend.kernel_file, say)
         say(start.describe(trainer))
-        training.train(trainer, folder, progress=progress)
+        training.train(trainer, folder, progress=progress, say=lambda line: print(f"{folder}: {line}"))
         say(training.summary(trainer, folder))
 
 

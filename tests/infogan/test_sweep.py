@@ -105,6 +105,12 @@ def test_the_bar_says_who_is_in_a_head_start(pictures, tmp_path):
     assert told == ["seed-0 in its head start, seed-1 0"] and bar.n == 0
 
 
+def test_what_happens_in_a_run_is_told_with_its_name(pictures, tmp_path, capsys):
+    settings = small_runs.settings(pictures, head_start=2, invariance_batch=8)
+    quietly(settings, tmp_path / "seed-7")
+    assert capsys.readouterr().out.startswith(f"{tmp_path / 'seed-7'}: head start of 2 updates: ")
+
+
 def test_killed_interrupted_and_gone_on_with(pictures, tmp_path):
     """Its processes end with it, each with a checkpoint; a killed one is a failed seed; the bits stay the same."""
     out = tmp_path / "out"
