@@ -477,12 +477,11 @@ def lines(run_dir: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_a_run_of_two_processes_follows_that_of_one(pictures: Path, tmp_path: Path):
-    fields = {"head_start": 2, "invariance": 0.5, "invariance_batch": 8, "labelled": 12}
+    fields = {"invariance": 0.5, "invariance_batch": 8, "labelled": 12}
     one = small_runs.launch(*small_runs.arguments(pictures, tmp_path / "one", **fields))
     two = mpiexec(*small_runs.arguments(pictures, tmp_path / "two", **fields, steps=6))
     out, error = two.communicate(timeout=60)
     assert two.returncode == 0, error
-    assert out.count("head start of 2 updates") == 1
     assert "2 processes of cpu" in out and out.count("done: 6 updates") == 1
     more = mpiexec(*small_runs.arguments(pictures, tmp_path / "two", **fields), "--resume", processes=4)
     out, error = more.communicate(timeout=60)
@@ -494,6 +493,16 @@ def test_a_run_of_two_processes_follows_that_of_one(pictures: Path, tmp_path: Pa
         assert second["loss_g"] == pytest.approx(first["loss_g"], rel=1e-4)
     a, b = (checkpoints.latest(tmp_path / run).tensors for run in ("one", "two"))
     assert a.keys() == b.keys()
+
+
+@pytest.mark.slow
+def test_two_processes_take_a_head_start(pictures: Path, tmp_path: Path):
+    """What it is worth is held against one process in float64 above: float32 cannot show it here, as the first
+    gradients of a head so small are rounding, which Adam makes as large as any."""
+    run = mpiexec(*small_runs.arguments(pictures, tmp_path / "run", head_start=2, invariance_batch=8, steps=2))
+    out, error = run.communicate(timeout=60)
+    assert run.returncode == 0, error
+    assert out.count("head start of 2 updates") == 1 and out.count("done: 2 updates") == 1
 
 
 @pytest.mark.slow
