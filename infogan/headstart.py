@@ -81,7 +81,7 @@ class HeadStart:
             pictures = self.images[self.order.batch(step)]
             copies = moved(np.concatenate([pictures, pictures]), self._stream("movements", step))
         reading = self.head(self.networks.trunk(self._tensor(self.across.share_of_pairs(copies))))
-        (term,) = objective.invariance(self.fine, reading, self.across if self.across.size > 1 else None)
+        (term,) = objective.invariance(self.fine, reading, self.across)
         if not math.isfinite(term.item()):
             raise NotFinite(f"the information of update {step} of the head start is {term.item()}")
         self.optimiser.zero_grad()

@@ -155,22 +155,23 @@ def _discriminator_step(
     information = objective.weighted(terms, weights)
     alike: list[mg.Tensor] = []
     if moved is not None:
-        alike = objective.invariance(code, networks.Q(moved.images), across if across.size > 1 else None)
+        alike = objective.invariance(code, networks.Q(moved.images), across)
         for term in alike:
             information = information + moved.weight * term
-    supervised: list[mg.Tensor] = []
+    supervision: float | None = None
     if labelled is not None:
         read = networks.Q(labelled.images)[: len(labelled.c)]
-        supervised = [objective.supervision(code, read, labelled.c)]
-        information = information + labelled.weight * supervised[0]
+        named = objective.supervision(code, read, labelled.c)
+        information = information + labelled.weight * named
+        (supervision,) = across.mean(named.item())
     loss = objective.discriminator_loss(V, information)
-    whole, loss_d, *supervision = across.mean(loss.item(), -V.item(), *(term.item() for term in supervised))
+    whole, loss_d = across.mean(loss.item(), -V.item())
     _finite(whole, "the loss of D and Q")
     optimiser.zero_grad()
     loss.backward()
     across.mean_(networks.of_discriminator())
     optimiser.step()
-    return loss_d, tuple(term.item() for term in alike), next(iter(supervision), None)
+    return loss_d, tuple(term.item() for term in alike), supervision
 
 
 def _generator_step(

@@ -61,12 +61,11 @@ class Networks(nn.Module):
 def fitting(image_size: int, channels: int) -> str:
     """The networks for pictures of that shape: the paper's whose input fits, else built from the size.
 
-    The paper's are those with known rates of learning, which a run without a preset has: 28×28 grey (MNIST) and
-    32×32 grey (faces), one table. Those for colour come without; with these rates D won outright on photographs.
+    The paper's is the table that serves 28×28 grey (MNIST) and 32×32 grey (faces), whose rates of learning are given.
+    Those for colour come without; with MNIST's rates D won outright on photographs.
     """
-    if channels == 1 and image_size in (28, 32):
-        return "mnist"
-    return "mnist" if image_size < SMALLEST else "sized"
+    serves = channels == 1 and image_size in (28, 32)
+    return "mnist" if serves or image_size < SMALLEST else "sized"
 
 
 def trunk_width(config: Config) -> int:

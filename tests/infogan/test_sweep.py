@@ -90,8 +90,6 @@ def gone(pid: int) -> bool:
         return True
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="processes are found by Linux's /proc")
 def test_the_bar_says_who_is_in_a_head_start(pictures, tmp_path):
     """In its minutes there is no update to show yet."""
     runs = {
@@ -111,6 +109,8 @@ def test_what_happens_in_a_run_is_told_with_its_name(pictures, tmp_path, capsys)
     assert capsys.readouterr().out.startswith(f"{tmp_path / 'seed-7'}: head start of 2 updates: ")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="processes are found by Linux's /proc")
 def test_killed_interrupted_and_gone_on_with(pictures, tmp_path):
     """Its processes end with it, each with a checkpoint; a killed one is a failed seed; the bits stay the same."""
     out = tmp_path / "out"
