@@ -197,11 +197,16 @@ def _decided(config: Config, data: Dataset) -> dict[str, Any]:
     return shape if config.preset != "auto" else {**shape, "network": networks.fitting(**shape)}
 
 
+def preset_of(spec: str) -> str | None:
+    """The preset of the data set that is named, `None` for other data."""
+    return SETS[spec].preset if spec in SETS else None
+
+
 def _named(config: Config, data: Dataset) -> dict[str, Any]:
     """Under preset auto that of the data set named, where its pictures fit and no other network was asked for."""
-    if config.preset != "auto" or config.data not in SETS:
+    preset = preset_of(config.data)
+    if config.preset != "auto" or preset is None:
         return {}
-    preset = SETS[config.data].preset
     own = {field: infogan.config.PRESETS[preset][field] for field in infogan.config.STRUCTURE}
     asked = config.network if "network" in config.model_fields_set else own["network"]
     return {"preset": preset, **own} if own == {**_of_pictures(data), "network": asked} else {}

@@ -69,16 +69,20 @@ def trained(
 def is_trained(settings: Settings, folder: Path) -> bool:
     """Whether `folder` holds the run of `settings`, trained to its last update with its milestones kept.
 
-    Fields not in `settings` have their defaults. Raises `InputError` if it is a run of other settings, on
-    other data, or longer than asked for.
+    Fields not in `settings` have their defaults, or what the pictures or the name of the data decide. Presets of
+    the same fields make the same run. Raises `InputError` if it is a run of other settings, on other data, or
+    longer than asked for.
     """
     if not (folder / infogan.config.FILE).exists():
         return False
     found, environment = infogan.config.read(folder)
-    wanted = infogan.config.make({**{f: getattr(found, f) for f in infogan.config.STRUCTURE}, **settings})
+    decided = {field: getattr(found, field) for field in infogan.config.STRUCTURE}
+    wanted = infogan.config.make({**decided, **settings})
+    if wanted.preset == "auto" and found.preset == start.preset_of(wanted.data):
+        wanted = infogan.config.make({**decided, **settings, "preset": found.preset})
     for field in Config.model_fields:
         here, asked = getattr(found, field), getattr(wanted, field)
-        if field not in infogan.config.RESUMABLE and here != asked:
+        if field not in (*infogan.config.RESUMABLE, "preset") and here != asked:
             raise InputError(f"{folder} holds a run with {field} {here!r}, not {asked!r}: give another folder")
     if start.lasting(wanted.data) != found.data:
         here, asked = environment.get("data", {}).get("sha256"), data.load(wanted.data, frame=wanted.frame).sha256

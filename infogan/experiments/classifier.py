@@ -52,10 +52,12 @@ COPIES = 2000
 def rows(plan: Plan, *, robust_steps: int | None = None, ablation: bool = False) -> dict[str, dict[str, Any]]:
     """The settings of every row by its name, seeds left out.
 
-    The paper's is `plan`'s own. With `ablation`, the preset `mnist-robust` with one change taken back at a time,
-    and the paper's setting again, all with as many updates as the preset, its head start counted.
+    The paper's is `plan`'s own, and the others have its fields save the preset. With `ablation`, the preset
+    `mnist-robust` with one change taken back at a time, and the paper's setting again, all with as many updates as
+    the preset, its head start counted.
     """
-    robust: dict[str, Any] = {"preset": ROBUST, "data": plan.data, **plan.fields}
+    fields = {field: value for field, value in plan.fields.items() if field != "preset"}
+    robust: dict[str, Any] = {"preset": ROBUST, "data": plan.data, **fields}
     if robust_steps is not None:
         robust["steps"] = robust_steps
     found = {PAPER: _unseeded(plan.settings("infogan", 0)), ROBUST: robust}
@@ -67,8 +69,8 @@ def rows(plan: Plan, *, robust_steps: int | None = None, ablation: bool = False)
                 kept = 0 if field == "head_start" else whole.head_start
                 found[words] = {**robust, field: Config.model_fields[field].default, "steps": total - kept}
         changed = set(PRESETS[ROBUST])
-        fields = {field: value for field, value in plan.fields.items() if field not in changed}
-        found[PAPER_AS_LONG] = {"preset": "mnist", "data": plan.data, **fields, "steps": total}
+        same = {field: value for field, value in fields.items() if field not in changed}
+        found[PAPER_AS_LONG] = {"preset": "mnist", "data": plan.data, **same, "steps": total}
     return found
 
 

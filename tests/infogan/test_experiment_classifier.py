@@ -102,6 +102,13 @@ def test_every_row_of_the_ablation_takes_back_one_change_at_equal_updates():
     assert paper == config.make({"preset": "mnist"})
 
 
+def test_a_preset_asked_for_is_the_papers_rows():
+    rows = classifier.rows(Plan("classifier", fields={"preset": "mnist", "batch_size": 64}), ablation=True)
+    presets = {name: row["preset"] for name, row in rows.items()}
+    assert presets.pop("paper") == presets.pop(classifier.PAPER_AS_LONG) == "mnist"
+    assert set(presets.values()) == {"mnist-robust"} and {row["batch_size"] for row in rows.values()} == {64}
+
+
 def test_data_without_labels_are_an_error_before_anything_is_trained(tmp_path, capsys):
     np.savez(tmp_path / "a.npz", images=np.zeros((60, 28, 28), np.float32))
     given = ["--data", str(tmp_path / "a.npz"), "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]

@@ -19,6 +19,8 @@ import minigrad as mg
 from infogan import config, data, networks
 from infogan.cli import main
 from infogan.data import known
+from infogan.errors import InputError
+from infogan.workers import is_trained
 
 # --- the tables
 
@@ -256,10 +258,21 @@ def test_a_set_that_is_here_is_trained_on_as_the_paper_has_it(cache, tmp_path, n
     assert settings["data"] == name and {field: settings[field] for field in (*config.PRESETS[name], "preset")} == {
         field: own[field] for field in (*config.PRESETS[name], "preset")
     }
+    assert is_trained({"data": name, "steps": 1, **SMALL}, tmp_path / "run"), "the same settings are the same run"
     run = infogan.load(tmp_path / "run")
     assert run.generate(n=2).shape == (2, own["channels"], own["image_size"], own["image_size"])
     assert main(["export", str(tmp_path / "run"), "--format", "onnx", "--out", str(tmp_path / "onnx")]) == 0
     assert main(["export", str(tmp_path / "run"), "--format", "torch", "--out", str(tmp_path / "torch")]) == 0
+
+
+def test_a_preset_is_known_by_its_fields(cache, tmp_path):
+    (cache / "fashion-mnist").mkdir(parents=True)
+    write_clothes(cache / "fashion-mnist")
+    assert train("fashion-mnist", tmp_path / "run") == 0
+    settings = {"data": "fashion-mnist", "steps": 1, **SMALL}
+    assert is_trained({**settings, "preset": "mnist"}, tmp_path / "run")
+    with pytest.raises(InputError, match=r"holds a run with invariance 0\.0, not 1\.0"):
+        is_trained({**settings, "preset": "mnist-robust"}, tmp_path / "run")
 
 
 def test_what_is_asked_for_goes_before_the_names_own(cache, tmp_path):
