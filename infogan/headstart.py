@@ -1,9 +1,9 @@
 """A head start: before the game, trunk and Q learn with no label to tell real pictures apart.
 
 In the game the categories of c1 settle early, and where one takes two kinds of picture while another kind is
-torn in two, no small step leads out again. A finer division is found without such accidents: here a head with
-more categories than c1 learns on the trunk by `objective.invariance` alone, its categories are merged into as
-many as c1 has so that the most information is kept (`merging`), and Q learns to read c1 as the merged head does.
+torn in two, no small step leads out again. A finer division is found with fewer such accidents: here some heads
+with more categories than c1 learn on the trunk by `objective.invariance` alone, those of each are merged into as
+many as c1 has (`merging`), and Q learns to read c1 as the head does whose merged categories are worth the most.
 Where a run has labelled pictures, they decide which of the merged categories is which.
 """
 
@@ -30,6 +30,8 @@ from infogan.update import ALONE, NotFinite
 from minigrad import nn, optim, random
 from minigrad.nn import functional as F
 
+HEADS = 5
+"""Divisions found side by side on one trunk: now and then one holds two kinds together, and shows it by its worth."""
 LEARNING_RATE = 5e-4
 LOOKED_AT = 5000
 """Pictures on whose moved copies the joint law of readings is measured, and from which Q learns it."""
@@ -41,7 +43,7 @@ BATCH = 500
 
 @dataclass
 class HeadStart:
-    """The fine head on the trunk, and the updates that train both.
+    """The fine heads on the trunk, and the updates that train all of it.
 
     `images` are training pictures (N, C, H, W); everything is decided by the seed of `config`. Several processes,
     `across`, share the batches of its updates; merging and Q's lessons each does for itself, with the same result.
@@ -56,7 +58,7 @@ class HeadStart:
 
     def __post_init__(self) -> None:
         config = self.config
-        self.fine = Code.parse(f"cat:{config.head_start_categories}")
+        self.fine = Code.parse(f"{HEADS}xcat:{config.head_start_categories}")
         self.head = nn.Linear(trunk_width(config), self.fine.parameters)
         mnist.initialise(self.head, self._stream("weights", 0))
         self.head.to(self.device)
@@ -76,12 +78,13 @@ class HeadStart:
         return self.finish()
 
     def advance(self, step: int) -> float:
-        """Update `step`, the first being 1: the information between two readings of a batch, in nats."""
+        """Update `step`, the first being 1: the information between two readings of a batch, nats, the heads' mean."""
         with self.across.agreed():
             pictures = self.images[self.order.batch(step)]
             copies = moved(np.concatenate([pictures, pictures]), self._stream("movements", step))
         reading = self.head(self.networks.trunk(self._tensor(self.across.share_of_pairs(copies))))
-        (term,) = objective.invariance(self.fine, reading, self.across)
+        terms = objective.invariance(self.fine, reading, self.across)
+        term = objective.weighted(terms, [1 / HEADS] * HEADS)
         if not math.isfinite(term.item()):
             raise NotFinite(f"the information of update {step} of the head start is {term.item()}")
         self.optimiser.zero_grad()
@@ -100,12 +103,15 @@ class HeadStart:
         (rows,) = (s for s, variable in zip(code.outputs, code, strict=True) if variable.discrete)
         k = rows.stop - rows.start
         features, q = self._readings()
-        P = merging.joint(q[: len(q) // 2], q[len(q) // 2 :])
-        group = merging.merge(P, k)
+        half = len(q) // 2
+        laws = [merging.joint(q[:half, head], q[half:, head]) for head in self.fine.outputs]
+        groups = [merging.merge(P, k) for P in laws]
+        best = np.argmax([merging.worth(merging.merged(P, g, k)) for P, g in zip(laws, groups, strict=True)])
+        head, P, group = self.fine.outputs[best], laws[best], groups[best]
         if self.labelled is not None:
             _, known = self._read(self.images[self.labelled.places])
-            group = in_class_order(group, known, self.labelled.classes, k)
-        self._teach(rows, features, q @ np.eye(k)[group])
+            group = in_class_order(group, known[:, head], self.labelled.classes, k)
+        self._teach(rows, features, q[:, head] @ np.eye(k)[group])
         return merging.information(merging.merged(P, group, k))
 
     def _readings(self) -> tuple[np.ndarray, np.ndarray]:
@@ -114,13 +120,15 @@ class HeadStart:
         return self._read(moved(np.concatenate([pictures, pictures]), self._stream("look", 0)))
 
     def _read(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What the trunk makes of pictures (n, ·), and their fine readings, in evaluation mode."""
+        """What the trunk makes of pictures (n, ·), and all heads' readings, side by side, in evaluation mode."""
         self.networks.eval()
         with mg.no_grad():
             found = [self.networks.trunk(self._tensor(images[at : at + BATCH])) for at in range(0, len(images), BATCH)]
-            readings = [self.head(features).softmax(1).numpy() for features in found]
+            heads = [self.head(features) for features in found]
+            readings = [[of[:, head].softmax(1).numpy() for head in self.fine.outputs] for of in heads]
         self.networks.train()
-        return np.concatenate([f.numpy() for f in found]), np.concatenate(readings)
+        features = np.concatenate([f.numpy() for f in found])
+        return features, np.concatenate([np.concatenate(each, axis=1) for each in readings])
 
     def _teach(self, columns: slice, features: np.ndarray, q: np.ndarray) -> None:
         """Q's head learns to give the readings `q` (N, k) in `columns` for what the trunk made: cross-entropy."""

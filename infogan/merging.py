@@ -1,4 +1,4 @@
-"""Which categories to merge so that fewer of them keep the most information: functions of plain arrays.
+"""Which categories to merge so that fewer keep much information and are even: functions of plain arrays.
 
 `P` is the joint law (n, n) of two readings that should agree, symmetric, summing to 1. A `group` gives the new
 category of each old one: (n,) int64.
@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+
+EVENNESS = 8.0
+"""Weight of the entropy of the categories against the information between readings, in `worth`."""
 
 
 def joint(q: np.ndarray, q_moved: np.ndarray) -> np.ndarray:
@@ -24,6 +27,17 @@ def information(P: np.ndarray) -> float:
     return float((P[there] * np.log(P[there] / expected[there])).sum())
 
 
+def worth(P: np.ndarray) -> float:
+    """I + `EVENNESS` · H(p), p the margin of `P`: nats.
+
+    c1 is drawn evenly, so of two divisions that keep nearly the same information the more even one is meant. A
+    seven with a bar is taken for a two about as often as for a plain seven: which it joins, sizes tell.
+    """
+    p = P.sum(axis=1)
+    p = p[p > 0]
+    return information(P) - EVENNESS * float((p * np.log(p)).sum())
+
+
 def merged(P: np.ndarray, group: np.ndarray, k: int) -> np.ndarray:
     """The joint law of the `k` new categories: (k, k)."""
     members = np.eye(k)[group]
@@ -31,20 +45,20 @@ def merged(P: np.ndarray, group: np.ndarray, k: int) -> np.ndarray:
 
 
 def merge(P: np.ndarray, k: int) -> np.ndarray:
-    """The `group` of n ≥ `k` categories into `k` whose joint law keeps the most information.
+    """The `group` of n ≥ `k` categories into `k` whose joint law is of the most `worth`.
 
-    Two at a time, always those whose union loses least (the agglomerative information bottleneck of Slonim and
-    Tishby 1999), then single moves and exchanges while one of them gains.
+    Two at a time, always those whose union loses the least information (the agglomerative information bottleneck
+    of Slonim and Tishby 1999), then single moves and exchanges while one of them gains worth.
     """
     group = np.arange(len(P))
     for left in range(len(P), k, -1):
         group = max(_unions(group, left), key=lambda g: information(merged(P, g, left - 1)))
-    best = information(merged(P, group, k))
+    best = worth(merged(P, group, k))
     better = True
     while better:
         better = False
         for other in _neighbours(group, k):
-            found = information(merged(P, other, k))
+            found = worth(merged(P, other, k))
             if found > best + 1e-12:
                 group, best, better = other, found, True
                 break

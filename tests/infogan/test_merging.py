@@ -35,21 +35,36 @@ def test_information_of_two_readings():
 
 
 def test_categories_taken_for_each_other_are_merged():
-    kinds = [2, 0, 1, 0, 2, 2, 1, 3]
+    kinds = [2, 0, 1, 0, 2, 3, 1, 3]
     group = merging.merge(law(kinds, within=0.3, across=0.02), 4)
     assert partition(group) == partition(np.array(kinds))
     assert sorted(set(group.tolist())) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_no_other_partition_of_a_small_law_keeps_more(seed):
+def test_no_other_partition_of_a_small_law_is_worth_more(seed):
     rng = np.random.default_rng(seed)
     P = rng.uniform(0, 1, (6, 6)) ** 3 + 2 * np.diag(rng.uniform(0.2, 1, 6))
     P = (P + P.T) / (2 * P.sum())
-    found = merging.information(merging.merged(P, merging.merge(P, 3), 3))
+    found = merging.worth(merging.merged(P, merging.merge(P, 3), 3))
     groups = (np.array(g) for g in product(range(3), repeat=6) if len(set(g)) == 3)
-    assert found == pytest.approx(max(merging.information(merging.merged(P, g, 3)) for g in groups), rel=0.02)
+    assert found == pytest.approx(max(merging.worth(merging.merged(P, g, 3)) for g in groups), rel=0.02)
 
 
 def test_nothing_to_merge_changes_nothing():
     assert sorted(merging.merge(law([0, 1, 2], 0, 0.1), 3).tolist()) == [0, 1, 2]
+
+
+def test_of_two_unions_that_keep_nearly_as_much_the_more_even_is_made():
+    """The last category is taken for the first a little more often than for the second, but the first is larger."""
+    P = np.diag([0.45, 0.35, 0.1]) + np.array([[0, 0, 0.03], [0, 0, 0.02], [0.03, 0.02, 0]])
+    P /= P.sum()
+    uneven, even = (merging.merged(P, np.array(group), 2) for group in ([0, 1, 0], [0, 1, 1]))
+    assert merging.information(uneven) > merging.information(even)
+    assert partition(merging.merge(P, 2)) == partition(np.array([0, 1, 1]))
+
+
+def test_worth_is_information_and_evenness():
+    P = np.diag([0.5, 0.25, 0.25])
+    entropy = 0.5 * math.log(2) + 0.5 * math.log(4)
+    assert merging.worth(P) == pytest.approx((1 + merging.EVENNESS) * entropy)
