@@ -177,10 +177,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "image_size": 28,
         "channels": 1,
         "network": "mnist",
-        "head_start": 400,
-        "invariance": 1.0,
+        "head_start": 500,
+        "invariance": 3.0,
         "invariance_batch": 256,
-        "steps": 2500,
+        "steps": 1000,
     },
     "fashion-mnist": {"image_size": 28, "channels": 1, "network": "mnist"},
     "svhn": {

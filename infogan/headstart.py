@@ -33,6 +33,7 @@ from minigrad.nn import functional as F
 HEADS = 5
 """Divisions found side by side on one trunk: now and then one holds two kinds together, and shows it by its worth."""
 LEARNING_RATE = 5e-4
+"""At the first update, falling to nothing in a line: divisions still sway from update to update at the full rate."""
 LOOKED_AT = 5000
 """Pictures on whose moved copies the joint law of readings is measured, and from which Q learns it."""
 FIT_STEPS, FIT_RATE = 200, 1e-3
@@ -64,6 +65,7 @@ class HeadStart:
         self.head.to(self.device)
         trained = [*self.networks.trunk.parameters(), *self.head.parameters()]
         self.optimiser = optim.Adam(trained, LEARNING_RATE, (config.beta1, config.beta2))
+        self.rate = optim.lr_scheduler.LinearLR(self.optimiser, 1.0, 0.0, config.head_start)
         self.order = Order(config.seed, len(self.images), config.invariance_batch, f"{PURPOSE} order")
 
     def take(self, *, stop: threading.Event, progress: bool) -> float:
@@ -91,6 +93,7 @@ class HeadStart:
         (-term).backward()
         self.across.mean_(p for group in self.optimiser.param_groups for p in group["params"])
         self.optimiser.step()
+        self.rate.step()
         return term.item()
 
     def finish(self) -> float:

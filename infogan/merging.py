@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-EVENNESS = 8.0
+EVENNESS = 6.0
 """Weight of the entropy of the categories against the information between readings, in `worth`."""
 
 
