@@ -135,4 +135,4 @@ def test_the_command_trains_all_rows_measures_and_writes(tmp_path: Path, monkeyp
     assert {p.name for p in (folder / "classifier").iterdir()} == {"result.json", "table.md", "classifier.png"}
     assert json.loads((folder / "infogan" / "seed-3" / "config.json").read_text())["invariance"] == 0
     robust = json.loads((folder / "mnist-robust" / "seed-3" / "config.json").read_text())
-    assert (robust["steps"], robust["invariance"]) == (1, 1.0)
+    assert (robust["steps"], robust["invariance"]) == (1, 3.0)

@@ -271,7 +271,7 @@ def test_a_preset_is_known_by_its_fields(cache, tmp_path):
     assert train("fashion-mnist", tmp_path / "run") == 0
     settings = {"data": "fashion-mnist", "steps": 1, **SMALL}
     assert is_trained({**settings, "preset": "mnist"}, tmp_path / "run")
-    with pytest.raises(InputError, match=r"holds a run with invariance 0\.0, not 1\.0"):
+    with pytest.raises(InputError, match=r"holds a run with invariance 0\.0, not 3\.0"):
         is_trained({**settings, "preset": "mnist-robust"}, tmp_path / "run")
 
 
