@@ -21,6 +21,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +199,7 @@ TENSORS = run_folder(f"checkpoints/{checkpoints.name(7)}")
 READERS = {
     "idx": Reader(idx_folder("images-idx3"), lambda path: data.load(str(path.parent))),
     "idx labels": Reader(idx_folder("labels-idx1"), lambda path: data.load(str(path.parent))),
-    "idx.gz": Reader(idx_folder("images-idx3", gzip.compress, ".gz"), lambda path: data.load(str(path.parent))),
+    "idx.gz": Reader(idx_folder("images-idx3", partial(gzip.compress, mtime=0), ".gz"), lambda path: data.load(str(path.parent))),
     "npz": Reader(npz(np.savez), lambda path: data.load(str(path))),
     "npz packed": Reader(npz(np.savez_compressed), lambda path: data.load(str(path))),
     "svhn": Reader(svhn(False), lambda path: data.load(str(path.parent))),

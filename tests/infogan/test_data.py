@@ -145,9 +145,9 @@ def header(*lengths: int, kind: int = 8) -> bytes:
         (header(2, 3, 3) + bytes(19), "more follow"),
         (header(2**32 - 1, 2**32 - 1, 28) + bytes(100), "more than the file can hold"),
         (b"\x1f\x8b" + bytes(30), "gzip data are damaged"),
-        (gzip.compress(header(2, 3, 3) + bytes(18))[:-9], "gzip data are damaged"),
-        (gzip.compress(header(60000, 28, 28) + bytes(100)), "more than the file can hold"),
-        (gzip.compress(header(2, 3, 300) + bytes(100)), "100 follow"),
+        (gzip.compress(header(2, 3, 3) + bytes(18), mtime=0)[:-9], "gzip data are damaged"),
+        (gzip.compress(header(60000, 28, 28) + bytes(100), mtime=0), "more than the file can hold"),
+        (gzip.compress(header(2, 3, 300) + bytes(100), mtime=0), "100 follow"),
     ],
 )
 def test_bad_idx_is_one_line(tmp_path, content, says):
