@@ -73,6 +73,10 @@ def idx(array: np.ndarray) -> bytes:
     return bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
+packed = partial(gzip.compress, mtime=0)
+"""The same bytes at any time of day."""
+
+
 def idx_folder(damage: str, pack: Callable[[bytes], bytes] = bytes, end: str = "") -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         (folder / f"train-images-idx3-ubyte{end}").write_bytes(pack(idx(images())))
@@ -199,7 +203,7 @@ TENSORS = run_folder(f"checkpoints/{checkpoints.name(7)}")
 READERS = {
     "idx": Reader(idx_folder("images-idx3"), lambda path: data.load(str(path.parent))),
     "idx labels": Reader(idx_folder("labels-idx1"), lambda path: data.load(str(path.parent))),
-    "idx.gz": Reader(idx_folder("images-idx3", partial(gzip.compress, mtime=0), ".gz"), lambda path: data.load(str(path.parent))),
+    "idx.gz": Reader(idx_folder("images-idx3", packed, ".gz"), lambda path: data.load(str(path.parent))),
     "npz": Reader(npz(np.savez), lambda path: data.load(str(path))),
     "npz packed": Reader(npz(np.savez_compressed), lambda path: data.load(str(path))),
     "svhn": Reader(svhn(False), lambda path: data.load(str(path.parent))),
