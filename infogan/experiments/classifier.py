@@ -203,9 +203,9 @@ def figure(found: Mapping[str, Any]) -> Figure:
         if row in MEDIAN:
             axes.plot([at - 0.35, at + 0.35], [100 * MEDIAN[row]] * 2, color=INK, lw=1, ls="--")
     axes.set_xticks(range(len(names)), [_broken(name) for name in names])
-    axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_ylim(bottom=0)
     dress(axes, "one-to-one error of c1, %", "")
+    axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_xlabel("")
     return sheet
 
