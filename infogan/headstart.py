@@ -130,8 +130,7 @@ class HeadStart:
             heads = [self.head(features) for features in found]
             readings = [[of[:, head].softmax(1).numpy() for head in self.fine.outputs] for of in heads]
         self.networks.train()
-        features = np.concatenate([f.numpy() for f in found])
-        return features, np.concatenate([np.concatenate(each, axis=1) for each in readings])
+        return np.concatenate([f.numpy() for f in found]), np.block(readings)
 
     def _teach(self, columns: slice, features: np.ndarray, q: np.ndarray) -> None:
         """Q's head learns to give the readings `q` (N, k) in `columns` for what the trunk made: cross-entropy."""

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from infogan.theory import entropy
+
 EVENNESS = 6.0
 """Weight of the entropy of the categories against the information between readings, in `worth`."""
 
@@ -33,9 +35,7 @@ def worth(P: np.ndarray) -> float:
     c1 is drawn evenly, so of two divisions that keep nearly the same information the more even one is meant. A
     seven with a bar is taken for a two about as often as for a plain seven: which it joins, sizes tell.
     """
-    p = P.sum(axis=1)
-    p = p[p > 0]
-    return information(P) - EVENNESS * float((p * np.log(p)).sum())
+    return information(P) + EVENNESS * entropy(P.sum(axis=1))
 
 
 def merged(P: np.ndarray, group: np.ndarray, k: int) -> np.ndarray:
