@@ -155,12 +155,12 @@ def describe(trainer: Trainer) -> str:
     size = "×".join(str(n) for n in (*data.images.shape[2:], data.images.shape[1]))
     used = kernels.chosen(trainer.device)
     names = sorted(set(used.values()))
-    k = trainer.across.size
+    k, threads = trainer.across.size, kernels.get_num_threads()
     processes = f"{k} processes of " if k > 1 else ""
     shown = names[0] if len(names) == 1 else ",".join(f"{op}={name}" for op, name in used.items())
     return (
         f"{data.name}: {len(data):,} pictures of {size} | "
-        f"{processes}{trainer.device}, {kernels.get_num_threads()} threads, kernels {shown} | "
+        f"{processes}{trainer.device}, {threads} thread{'s'[: threads > 1]}, kernels {shown} | "
         f"{config.steps - trainer.step:,} updates of {config.batch_size} pictures, "
         f"{config.objective}, code {config.codes}, seed {config.seed}"
     )

@@ -193,10 +193,10 @@ def below(plan: Plan, found: Mapping[str, Any]) -> str:
     lines = []
     if found.get("goal"):
         lines.append(f"Goal: {found['goal']['text']}. {'Met' if found['goal']['met'] else 'Missed'}.\n")
-    resting = basis(plan)
+    machine = made_on()["machine"]
     seeds = ", ".join(map(str, plan.seeds))
     lines.append(f"`{plan.command}`: seeds {seeds}; {found.get('updates', 0):,} updates in all; "
-                 f"{resting['machine']['processor']}, {resting['machine']['threads']} threads.")  # fmt: skip
+                 f"{machine['processor']}, {machine['threads']} thread{'s'[: machine['threads'] > 1]}.")  # fmt: skip
     return "\n".join(lines)
 
 
