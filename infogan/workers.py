@@ -1,7 +1,7 @@
-"""Runs trained side by side, each in a spawned process of its own, so that one that fails harms no other.
+"""Work done side by side in spawned processes: runs trained, each by one of its own, and runs measured.
 
-A process writes nothing but its run's folder. It stops with a checkpoint when it is told to, and also when
-the process that started it has gone. Two never train one run (`claims`).
+A process that fails harms no other. One that trains writes nothing but its run's folder and stops with a checkpoint
+when it is told to, and also when the process that started it has gone. Two never train one run (`claims`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
+
+import threadpoolctl
 
 import infogan.config
 import kernels
@@ -122,6 +126,81 @@ def train_all(
         with _hearing_ctrl_c():
             reasons |= crew.work(todo, steps, progress)
     return reasons
+
+
+def side_by_side(
+    work: Callable[..., Any],
+    pieces: Sequence[tuple[Any, ...]],
+    jobs: int | None = None,
+    hear: Callable[[str], None] = lambda told: None,
+) -> Iterator[tuple[int, Any]]:
+    """The place of each of `pieces` and what `work(*piece, tell)` gives for it, as they end.
+
+    `work` is a function of a module, what it takes and gives can be pickled, and what it tells is passed to `hear`.
+    Processes and threads are those of `shares`; one process alone is this one. Raises what `work` raises, and
+    `Interrupted` after Ctrl-C: what was given until then is all there is.
+    """
+    jobs, threads = shares(len(pieces), jobs, Backend())
+    with _hearing_ctrl_c():
+        try:
+            if jobs == 1:
+                for place, piece in enumerate(pieces):
+                    yield place, work(*piece, hear)
+            else:
+                yield from _by_several(work, pieces, jobs, threads, hear)
+        except KeyboardInterrupt:
+            raise Interrupted("stopped: what was measured is kept, and the same command goes on with it") from None
+
+
+def _by_several(
+    work: Callable[..., Any],
+    pieces: Sequence[tuple[Any, ...]],
+    jobs: int,
+    threads: int,
+    hear: Callable[[str], None],
+) -> Iterator[tuple[int, Any]]:
+    context = multiprocessing.get_context("spawn")
+    line = context.SimpleQueue()
+    with futures.ProcessPoolExecutor(jobs, context, _take_place, (threads, line)) as pool:
+        try:
+            left = {pool.submit(_work, work, piece): place for place, piece in enumerate(pieces)}
+            while left:
+                done, _ = futures.wait(left, POLL, futures.FIRST_COMPLETED)
+                while not line.empty():
+                    hear(line.get())
+                for future in done:
+                    yield left.pop(future), future.result()
+        except BaseException as error:
+            for child in multiprocessing.active_children():
+                child.terminate()  # they hold nothing that is worth waiting for
+            if isinstance(error, BrokenProcessPool):
+                raise InfoganError("a process that measured was killed: the same command goes on") from None
+            raise
+
+
+_line: Any = None
+"""Where a process that `_take_place` has prepared tells how far it is."""
+
+
+def _take_place(threads: int, line: Any) -> None:
+    """Prepare a process for pieces of `side_by_side`: its threads, and that it ends when its parent does."""
+    global _line
+    _line = line
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # our parent hears it and ends us
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    start.choose_backend(threads=threads)
+    threadpoolctl.threadpool_limits(threads, "blas")
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+def _work(work: Callable[..., Any], piece: tuple[Any, ...]) -> Any:
+    return work(*piece, _line.put)
 
 
 @contextmanager
@@ -233,8 +312,6 @@ class _Crew:
 
 def _train(settings: Settings, folder: Path, backend: Backend, line: Connection) -> None:
     """The work of a process: one run, then the reason why it failed, or `None`, down the line."""
-    from threadpoolctl import threadpool_limits
-
     if hasattr(os, "setpgrp"):
         os.setpgrp()  # Ctrl-C at the terminal reaches our parent alone, which then tells us
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -242,7 +319,7 @@ def _train(settings: Settings, folder: Path, backend: Backend, line: Connection)
     reason = None
     try:
         start.choose_backend(backend.device, backend.threads, backend.kernel_names, backend.kernel_file)
-        with threadpool_limits(backend.threads, "blas"):
+        with threadpoolctl.threadpool_limits(backend.threads, "blas"):
             trained(settings, folder, backend=backend, progress=False, say=lambda line: None)
     except InfoganError as error:
         reason = error.message

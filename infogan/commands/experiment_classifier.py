@@ -14,9 +14,15 @@ from infogan.commands import options
 @options.of_experiment("classifier", steps="Updates of the paper's runs.")
 @click.option("--robust-steps", type=click.IntRange(1), help="Updates of the others' game.  [default: the preset's]")
 @click.option("--ablation", is_flag=True, help="Also mnist-robust with one change taken back at a time.")
+@click.option("--row", "only", multiple=True, metavar="NAME", help="Only this row; may be repeated.  [default: all]")
 @options.of_split
 def classifier(
-    split: str | None, ablation: bool, robust_steps: int | None, fields: tuple[str, ...], **given: Any
+    split: str | None,
+    ablation: bool,
+    robust_steps: int | None,
+    only: tuple[str, ...],
+    fields: tuple[str, ...],
+    **given: Any,
 ) -> None:
     """c1 as a classifier of digits: its error over seeds, in the paper's setting and in mnist-robust.
 
@@ -27,18 +33,21 @@ def classifier(
 
     \b
     Examples:
-      infogan experiment classifier --data mnist --seeds 0-4 --ablation
+      infogan experiment classifier --data mnist --seeds 0-4
+      infogan experiment classifier --data mnist --seeds 0-1 --ablation --row "without invariance"
       infogan experiment classifier --seeds 0 --steps 300 --robust-steps 200 --out runs/quick
     """
     from infogan.experiments import classifier as classifiers
     from infogan.experiments import common
 
-    plan = common.Plan("classifier", fields=options.settings({}, fields), **given)
+    own = options.words(robust_steps=robust_steps, ablation=ablation, row=only, split=split)
+    plan = common.Plan("classifier", fields=options.settings({}, fields), own=own, **given)
     part = options.part_of(split, plan.data)
-    settings = classifiers.rows(plan, robust_steps=robust_steps, ablation=ablation)
+    settings = classifiers.rows(plan, robust_steps=robust_steps, ablation=ablation, only=only)
     classifiers.check(plan, list(settings.values()), part)
     trained = classifiers.train(plan, settings)
     found = classifiers.measure(trained, plan.data, part)
     table = classifiers.table(found)
-    then = f"infogan traverse {trained[classifiers.ROBUST][plan.seeds[0]]}, what each category draws"
+    last = list(trained.values())[-1][plan.seeds[0]]
+    then = f"infogan traverse {last}, what each category draws"
     ending.publish(plan, found, table, {"classifier": classifiers.figure(found)}, then)

@@ -30,7 +30,8 @@ def labelled(split: str | None, labelled: str, fields: tuple[str, ...], **given:
     from infogan.experiments import common
     from infogan.experiments import labelled as experiment
 
-    plan = common.Plan("labelled", fields=options.settings({}, fields), **given)
+    own = options.words(labelled=labelled, split=split)
+    plan = common.Plan("labelled", fields=options.settings({}, fields), own=own, **given)
     part = options.part_of(split, plan.data)
     settings = experiment.rows(plan, _numbers(labelled))
     experiment.check(plan, settings, part)

@@ -134,6 +134,17 @@ def of_experiment(
     )  # fmt: skip
 
 
+def words(**given: Any) -> tuple[str, ...]:
+    """Options that were given, by name, as words of a command line; a list's entries each behind their option."""
+    found: list[str] = []
+    for name, value in given.items():
+        option = f"--{name.replace('_', '-')}"
+        for entry in value if isinstance(value, list | tuple) else [value]:
+            if entry is not None and entry is not False:
+                found += [option] if entry is True else [option, str(entry)]
+    return tuple(found)
+
+
 def _all(command: Command, *options: Callable[[Command], Command]) -> Command:
     for option in reversed(options):  # the last applied is the first in the help
         command = option(command)

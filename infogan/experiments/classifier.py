@@ -49,12 +49,14 @@ COPIES = 2000
 """Training pictures whose moved copies show, with no label, how much Q's reading of them keeps."""
 
 
-def rows(plan: Plan, *, robust_steps: int | None = None, ablation: bool = False) -> dict[str, dict[str, Any]]:
-    """The settings of every row by its name, seeds left out.
+def rows(
+    plan: Plan, *, robust_steps: int | None = None, ablation: bool = False, only: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """The settings of every row by its name, seeds left out; of those in `only` where it names some.
 
     The paper's is `plan`'s own, and the others have its fields save the preset. With `ablation`, the preset
     `mnist-robust` with one change taken back at a time, and the paper's setting again, all with as many updates as
-    the preset, its head start counted.
+    the preset, its head start counted. Raises `InputError` where `only` names a row that is not there.
     """
     fields = {field: value for field, value in plan.fields.items() if field != "preset"}
     robust: dict[str, Any] = {"preset": ROBUST, "data": plan.data, **fields}
@@ -71,7 +73,9 @@ def rows(plan: Plan, *, robust_steps: int | None = None, ablation: bool = False)
         changed = set(PRESETS[ROBUST])
         same = {field: value for field, value in fields.items() if field not in changed}
         found[PAPER_AS_LONG] = {"preset": "mnist", "data": plan.data, **same, "steps": total}
-    return found
+    if missing := [name for name in only if name not in found]:
+        raise InputError(f"--row {missing[0]!r}: the rows are {', '.join(map(repr, found))}")
+    return {name: row for name, row in found.items() if not only or name in only}
 
 
 def _unseeded(settings: Mapping[str, Any]) -> dict[str, Any]:

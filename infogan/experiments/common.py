@@ -46,12 +46,22 @@ class Plan:
     out: Path = Path("runs/experiments/result")
     jobs: int | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
+    own: Sequence[str] = ()
+    """The words of options that this experiment alone has, as given."""
 
     @property
     def command(self) -> str:
         """The command that does this again."""
         words = ["infogan", "experiment", self.name, "--data", self.data, "--steps", str(self.steps)]
-        words += ["--seeds", ",".join(map(str, self.seeds)), "--runs", str(self.runs), "--out", str(self.out)]
+        words += [
+            "--seeds",
+            ",".join(map(str, self.seeds)),
+            "--runs",
+            str(self.runs),
+            "--out",
+            str(self.out),
+            *self.own,
+        ]
         return shlex.join([*words, *(w for f, v in self.fields.items() for w in ("--set", f"{f}={v}"))])
 
     def settings(self, kind: str, seed: int) -> dict[str, Any]:

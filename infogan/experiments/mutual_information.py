@@ -9,7 +9,9 @@ starts from the copy, as D's features are already about these pictures, so that 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from infogan.experiments import common
 from infogan.experiments.common import Plan, Runs
 from infogan.run import Run, load
 from infogan.tables import markdown, number
+from infogan.workers import side_by_side
 from minigrad import optim
 
 if TYPE_CHECKING:
@@ -31,91 +34,126 @@ if TYPE_CHECKING:
 PASS = 2.25 / math.log(10)
 """The share of H(c1) that InfoGAN's bound is to pass: 2.25 of 2.303 nats for ten categories."""
 WITHIN = 1000
-SPAN = 500
-RISE = 0.01
-"""A reader is done when none of its bounds rose by so many nats in the last `SPAN` updates."""
-MOST = 10_000
-"""Updates at which a reader is stopped although it still learns; its entry says so."""
 
+
+@dataclass(frozen=True)
+class Lessons:
+    """How a reader is taught, and when it has learnt enough.
+
+    Adam with step `rate`, its weights averaged with `decay`, as the last ones sway from update to update. It is done
+    when none of its bounds rose by `rise` nats in the last `span` updates, and stopped after `most` although it
+    still learns; its entry says so. Bounds rest on `draws` pictures.
+    """
+
+    rate: float = 5e-4
+    decay: float = 0.995
+    rise: float = 0.01
+    span: int = 500
+    most: int = 10_000
+    draws: int = DRAWS
+
+
+LESSONS = Lessons()
+
+Keys = tuple[str, ...]
 Bounds = dict[str, float]
 Curve = dict[str, Bounds]
 """Each code's bound, by update (as text, as JSON has it)."""
 
 
-def measure(plan: Plan, runs: Runs) -> dict[str, Any]:
+def measure(plan: Plan, runs: Runs, readers: Sequence[int]) -> dict[str, Any]:
     """The result of the experiment on trained `runs` of both kinds; written as far as it is after every piece.
 
-    `curves[kind][seed][update]` is each code's bound on `DRAWS` fresh pictures in evaluation mode, in nats, H(c)
+    `curves[kind][seed][update]` is each code's bound on fresh pictures in evaluation mode, in nats, H(c)
     included and σ fitted, of the Q trained along. `readers[seed][update]` is what a Q of its own reads in the
-    regular GAN (`read`). `passes[seed]` tells when InfoGAN's bound of c1 passes its goal and whether it stays.
-    What an interrupted experiment has found is not measured again.
+    regular GAN (`read`), for the seeds `readers`. `passes[seed]` tells when InfoGAN's bound of c1 passes its goal
+    and whether it stays.
+    Pieces are measured side by side; what an interrupted experiment has found is not measured again.
     """
     from tqdm import tqdm
 
-    how = {"draws": DRAWS, "reader": {"rise": RISE, "span": SPAN, "most": MOST}}
+    pieces: dict[Keys, tuple[Path, int, Lessons, bool]] = {}
+    for kind in runs:
+        for seed, folder in runs[kind].items():
+            pieces |= {("curves", kind, str(seed), str(step)): (folder, step, LESSONS, False)
+                       for step in common.milestones(plan.steps)}  # fmt: skip
+    for seed in readers:
+        pieces |= {("readers", str(seed), str(step)): (runs["gan"][seed], step, LESSONS, True)
+                   for step in common.fifths(plan.steps)}  # fmt: skip
     before = common.begun(plan)
-    if any(before.get(key) != value for key, value in how.items()):
-        before = {}
-    found: dict[str, Any] = {**how, "curves": {kind: {} for kind in runs}, "readers": {}}
-    pieces = [(kind, seed, step) for kind in runs for seed in runs[kind] for step in common.milestones(plan.steps)]
-    readings = [(seed, step) for seed in runs["gan"] for step in common.fifths(plan.steps)]
-    with tqdm(total=len(pieces) + len(readings), unit=" readings", dynamic_ncols=True) as bar:
-        for kind, seed, step in pieces:
-            done = _piece(before, "curves", kind, str(seed), str(step))
-            curve = found["curves"][kind].setdefault(str(seed), {})
-            curve[str(step)] = done or _bounds(load(runs[kind][seed], step))
+    same = before.get("lessons") == asdict(LESSONS)
+    values = {keys: value for keys in pieces if same and (value := _value(before, keys)) is not None}
+    left = [keys for keys in pieces if keys not in values]
+    with tqdm(total=len(pieces), initial=len(values), unit=" readings", dynamic_ncols=True) as bar:
+        for at, value in side_by_side(_piece, [pieces[keys] for keys in left], plan.jobs, bar.set_postfix_str):
+            values[left[at]] = value
             bar.update()
-            if done is None:
-                common.write(plan, found)
-        for seed, step in readings:
-            done = _piece(before, "readers", str(seed), str(step))
-            tell = lambda told, seed=seed, step=step: bar.set_postfix_str(f"seed {seed} at {step:,}: {told}")
-            reader = done or read(load(runs["gan"][seed], step), tell)
-            found["readers"].setdefault(str(seed), {})[str(step)] = reader
-            bar.update()
-            if done is None:
-                common.write(plan, found)
+            common.write(plan, _nested(pieces, values))
+    found = _nested(pieces, values)
     return found | _conclusions(plan, runs, found)
 
 
-def _piece(before: Mapping[str, Any], *keys: str) -> Any:
-    """What an interrupted experiment had found already."""
-    here: Any = before
+def _value(found: Mapping[str, Any], keys: Keys) -> Any:
+    here: Any = found
     for key in keys:
         here = here.get(key) if isinstance(here, Mapping) else None
     return here
 
 
-def _bounds(run: Run) -> Bounds:
-    return {name: code["bound"] for name, code in bounds(run, DRAWS).items()}
+def _nested(order: Iterable[Keys], values: Mapping[Keys, Any]) -> dict[str, Any]:
+    """What was found, in the order of the pieces whichever ended first."""
+    found: dict[str, Any] = {"lessons": asdict(LESSONS), "curves": {}, "readers": {}}
+    for keys in order:
+        if keys in values:
+            here = found
+            for key in keys[:-1]:
+                here = here.setdefault(key, {})
+            here[keys[-1]] = values[keys]
+    return found
 
 
-def read(run: Run, tell: Callable[[str], None] = lambda told: None) -> dict[str, Any]:
+def _piece(folder: Path, step: int, lessons: Lessons, own: bool, tell: Callable[[str], None]) -> dict[str, Any]:
+    """The bounds of a run after update `step`, or, if `own`, what a Q of its own reads there."""
+    run = load(folder, step)
+    if own:
+        return read(run, lessons, lambda told: tell(f"{folder.name} at {step:,}: {told}"))
+    return {name: code["bound"] for name, code in bounds(run, lessons.draws).items()}
+
+
+def read(run: Run, lessons: Lessons = LESSONS, tell: Callable[[str], None] = lambda told: None) -> dict[str, Any]:
     """Train the trunk and Q's head of `run` to read its frozen generator, and say how much they can.
 
-    Maximises λ L_I(G, Q) over Q alone on fresh batches, by the Adam of the run's D and Q. Every `SPAN` updates
-    its bounds are measured on `DRAWS` pictures it never trains on, in evaluation mode; it ends when none has risen
-    by `RISE` nats over its best before, or after `MOST` updates. Gives `start` (bounds before the first update,
+    Maximises λ L_I(G, Q) over Q alone on fresh batches, as `lessons` say. Every `span` updates the bounds of the
+    averaged Q are measured on pictures it never trains on, in evaluation mode; it ends when none has risen by
+    `rise` nats over its best before, or after `most` updates. Gives `start` (bounds before the first update,
     those of the Q trained along), `bound` (of each code the highest measured, which favours the regular GAN),
     `updates`, and `settled`: whether it ended by itself.
     """
-    networks, code, config = run.networks, run.code, run.config
+    networks, code = run.networks, run.code
     reader = [networks.trunk, networks.Q_head]
     parameters = [p for part in reader for p in part.parameters()]
-    optimiser = optim.Adam(parameters, config.learning_rate_d, (config.beta1, config.beta2))
-    z, c = run.latents(DRAWS, "evaluate")
+    optimiser = optim.Adam(parameters, lessons.rate, (run.config.beta1, run.config.beta2))
+    statistics = [b for part in reader for b in part.buffers() if b.dtype == np.float32]
+    average = optim.EMA([*parameters, *statistics], lessons.decay)
+    z, c = run.latents(lessons.draws, "evaluate")
     images = run.G(z, c)
-    start = best = dict(zip(code.names, code.bound(run.Q(images), c), strict=True))
+
+    def measured() -> Bounds:
+        networks.eval()
+        with average.applied():
+            return dict(zip(code.names, code.bound(run.Q(images), c), strict=True))
+
+    start = best = measured()
     updates, settled = 0, False
-    while updates < MOST and not settled:
+    while updates < lessons.most and not settled:
         for part in reader:
             part.train()
-        for _ in range(min(SPAN, MOST - updates)):
+        for _ in range(min(lessons.span, lessons.most - updates)):
             updates += 1
             _learn(run, optimiser, updates)
-        networks.eval()
-        now = dict(zip(code.names, code.bound(run.Q(images), c), strict=True))
-        settled = all(now[name] - best[name] < RISE for name in best)
+            average.update()
+        now = measured()
+        settled = all(now[name] - best[name] < lessons.rise for name in best)
         best = {name: max(now[name], best[name]) for name in best}
         tell(f"{updates:,} updates, " + ", ".join(f"{name} {number(bound)}" for name, bound in now.items()))
     return {"start": start, "bound": best, "updates": updates, "settled": settled}
@@ -169,13 +207,28 @@ def table(found: Mapping[str, Any]) -> str:
     header = [f"nats of {number(found['entropy'][first])} for {first}", "InfoGAN", "passes at", "stays", "lowest since"]
     rows = []
     for seed, passes in found["passes"].items():
-        shared, reader = _last(found["curves"]["gan"][seed]), _last(found["readers"][seed])
-        own = number(reader["bound"][first]) + ("" if reader["settled"] else " (still rising)")
+        shared, own = _last(found["curves"]["gan"][seed]), "–"
+        if seed in found["readers"]:
+            reader = _last(found["readers"][seed])
+            own = number(reader["bound"][first]) + ("" if reader["settled"] else " (still rising)")
         when = "never" if passes["first"] is None else f"{passes['first']:,}"
         info = _last(found["curves"]["infogan"][seed])[first]
         told = [number(info), when, "yes" if passes["stays"] else "no", number(passes["lowest"])]
         rows.append([f"seed {seed}", *told, own, number(shared[first])])
-    return markdown([*header, "regular GAN, own Q", "shared trunk"], rows) + "\n\n" + _others(found)
+    tables = [markdown([*header, "regular GAN, own Q", "shared trunk"], rows), _read(found, first), _others(found)]
+    return "\n\n".join(tables)
+
+
+def _read(found: Mapping[str, Any], first: str) -> str:
+    """What Qs of their own read in the regular GAN, a row a seed and a column a point of its run."""
+    steps = list(next(iter(found["readers"].values())))
+    rows = []
+    for seed, readers in found["readers"].items():
+        cells = [f"{number(r['bound'][first])} ({r['updates']:,}{'' if r['settled'] else ', still rising'})"
+                 for r in readers.values()]  # fmt: skip
+        rows.append([f"seed {seed}", *cells])
+    header = [f"{first} read by a Q of its own, nats (its updates)", *(f"after {int(step):,}" for step in steps)]
+    return markdown(header, rows)
 
 
 def _others(found: Mapping[str, Any]) -> str:
@@ -209,7 +262,7 @@ def figure(found: Mapping[str, Any]) -> Figure:
     _draw(axes, found["curves"]["infogan"], first, COLOURS[0], "-", "InfoGAN")
     _draw(axes, own, first, COLOURS[1], "o-", "regular GAN, read by a Q of its own")
     _draw(axes, found["curves"]["gan"], first, COLOURS[2], "-", "regular GAN, read from D's trunk")
-    dress(axes, f"What a picture tells of {first}, from below (band: {len(own)} seeds)", "bound, nats")
+    dress(axes, f"What a picture tells of {first}, from below (band: least to most of the seeds)", "bound, nats")
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=1.08 * ceiling)
     return sheet
 
@@ -218,7 +271,8 @@ def _draw(axes: Axes, curves: Mapping[str, Curve], name: str, colour: str, style
     steps = sorted(int(step) for step in next(iter(curves.values())))
     values = np.array([[curve[str(step)][name] for step in steps] for curve in curves.values()])
     axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.18, lw=0)
-    axes.plot(steps, values.mean(axis=0), style, color=colour, lw=1.4, ms=4, label=label)
+    seeds = f"{len(values)} seed{'s'[: len(values) > 1]}"
+    axes.plot(steps, values.mean(axis=0), style, color=colour, lw=1.4, ms=4, label=f"{label}, {seeds}")
 
 
 def _logarithm(nats: float) -> str:

@@ -102,6 +102,15 @@ def test_every_row_of_the_ablation_takes_back_one_change_at_equal_updates():
     assert paper == config.make({"preset": "mnist"})
 
 
+def test_rows_are_chosen_by_name():
+    only = [classifier.PAPER_AS_LONG, "without invariance"]
+    rows = classifier.rows(Plan("classifier"), ablation=True, only=only)
+    every = classifier.rows(Plan("classifier"), ablation=True)
+    assert rows == {name: every[name] for name in every if name in only}
+    with pytest.raises(InputError, match=r"--row 'nothing': the rows are 'paper', 'mnist-robust'$"):
+        classifier.rows(Plan("classifier"), only=["nothing"])
+
+
 def test_a_preset_asked_for_is_the_papers_rows():
     rows = classifier.rows(Plan("classifier", fields={"preset": "mnist", "batch_size": 64}), ablation=True)
     presets = {name: row["preset"] for name, row in rows.items()}
@@ -133,6 +142,7 @@ def test_the_command_trains_all_rows_measures_and_writes(tmp_path: Path, monkeyp
     assert "mnist-robust, seed 3" in out and "Missed" in out and "infogan traverse" in out
     folder = tmp_path / "runs" / "experiments"
     assert {p.name for p in (folder / "classifier").iterdir()} == {"result.json", "table.md", "classifier.png"}
+    assert "--robust-steps 1" in json.loads((folder / "classifier" / "result.json").read_text())["command"]
     assert json.loads((folder / "infogan" / "seed-3" / "config.json").read_text())["invariance"] == 0
     robust = json.loads((folder / "mnist-robust" / "seed-3" / "config.json").read_text())
     assert (robust["steps"], robust["invariance"]) == (1, 3.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import small_runs
 
 import minigrad as mg
 from infogan import cli, networks
-from infogan.errors import InputError
+from infogan.errors import InputError, Interrupted
 from infogan.experiments import common
 from infogan.experiments import mutual_information as information
 from infogan.experiments.common import Plan
+from infogan.experiments.mutual_information import Lessons
 from infogan.experiments.panels import four_panels
 from infogan.run import Run
 from infogan.workers import trained
@@ -25,10 +27,12 @@ STEPS = 10
 NAMES = {"result.json", "table.md", "mutual-information.png", "panels.png"}
 
 
+SHORT = Lessons(span=4, most=8, draws=300)
+
+
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"DRAWS": 300, "SPAN": 4, "MOST": 8}.items():
-        monkeypatch.setattr(information, name, value)
+    monkeypatch.setattr(information, "LESSONS", SHORT)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +83,18 @@ def test_the_experiment_from_the_command(plan, tmp_path, capsys):
     assert "| seed 1 " in table and "Missed" in table and found["command"] in table
 
 
+def test_readers_for_some_of_the_seeds(plan, tmp_path, capsys):
+    assert cli.main([*told(plan, tmp_path), "--readers", "1", "--jobs", "1"]) == 0
+    found = json.loads((tmp_path / "result.json").read_text())
+    assert list(found["readers"]) == ["1"] and list(found["curves"]["gan"]) == ["0", "1"]
+    assert "--readers 1" in found["command"]
+    (axes,) = information.figure(found).axes
+    labels = axes.get_legend_handles_labels()[1]
+    assert "regular GAN, read by a Q of its own, 1 seed" in labels and "InfoGAN, 2 seeds" in labels
+    assert cli.main([*told(plan, tmp_path), "--readers", "1-2"]) == 2
+    assert "--readers 2: not among the seeds 0, 1" in capsys.readouterr().err
+
+
 def test_the_shared_reading_is_where_the_own_reader_starts(plan, tmp_path):
     found = measured(plan, tmp_path)
     for seed, readers in found["readers"].items():
@@ -86,34 +102,40 @@ def test_the_shared_reading_is_where_the_own_reader_starts(plan, tmp_path):
             assert reader["start"] == found["curves"]["gan"][seed][step]
 
 
-def measured(plan: Plan, out: Path) -> dict[str, Any]:
-    here = Plan(plan.name, plan.data, plan.seeds, plan.steps, plan.runs, out, None, plan.fields)
-    return information.measure(here, common.train(here, ("infogan", "gan")))
+def measured(plan: Plan, out: Path, jobs: int = 1) -> dict[str, Any]:
+    here = Plan(plan.name, plan.data, plan.seeds, plan.steps, plan.runs, out, jobs, plan.fields)
+    return information.measure(here, common.train(here, ("infogan", "gan")), plan.seeds)
 
 
 def test_an_interrupted_experiment_measures_nothing_twice(plan, tmp_path, monkeypatch):
     whole = measured(plan, tmp_path / "whole")
-    calls = {"read": 0, "_bounds": 0}
+    real, calls = information._piece, []
 
-    def counted(name: str, stop: int):
-        real = getattr(information, name)
+    def counted(*given):
+        if len(calls) == 23:
+            raise KeyboardInterrupt
+        calls.append(given)
+        return real(*given)
 
-        def wrapper(*given):
-            if calls[name] == stop:
-                raise KeyboardInterrupt
-            calls[name] += 1
-            return real(*given)
-
-        monkeypatch.setattr(information, name, wrapper)
-
-    counted("_bounds", 1000)
-    counted("read", 3)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(information, "_piece", counted)
+    with pytest.raises(Interrupted, match="what was measured is kept"):
         measured(plan, tmp_path / "cut")
-    assert calls == {"read": 3, "_bounds": 20}
-    counted("read", 1000)
+    found = json.loads((tmp_path / "cut" / "result.json").read_text())
+    assert sum(len(readers) for readers in found["readers"].values()) == 3
+    monkeypatch.setattr(information, "_piece", lambda *given: calls.append(given) or real(*given))
     assert measured(plan, tmp_path / "cut") == whole
-    assert calls == {"read": 3 + 2 * 7, "_bounds": 20}  # the seven left pass both wrappers
+    assert len(calls) == 30
+
+
+def test_readers_taught_otherwise_are_not_gone_on_with(plan, tmp_path, monkeypatch):
+    measured(plan, tmp_path)
+    monkeypatch.setattr(information, "LESSONS", replace(SHORT, most=4))
+    found = measured(plan, tmp_path)
+    assert {r["updates"] for readers in found["readers"].values() for r in readers.values()} == {4}
+
+
+def test_several_processes_find_what_one_does(plan, tmp_path):
+    assert measured(plan, tmp_path / "two", jobs=2) == measured(plan, tmp_path / "one", jobs=1)
 
 
 def test_a_result_of_other_settings_is_not_written_over(plan, tmp_path):
@@ -146,30 +168,28 @@ class Made(Run):
         nets.generate = generate
 
 
-def test_a_reader_learns_all_that_the_pictures_tell(monkeypatch):
-    monkeypatch.setattr(information, "SPAN", 40)
-    monkeypatch.setattr(information, "MOST", 2000)
-    found = information.read(Made(mute=False))
+def test_a_reader_learns_all_that_the_pictures_tell():
+    found = information.read(Made(mute=False), Lessons(5e-3, 0.9, span=80, most=2000, draws=300))
     assert found["start"]["c1"] < 0.1
     assert 0.97 * math.log(3) < found["bound"]["c1"] <= math.log(3)
-    assert found["settled"] and found["updates"] % 40 == 0 and found["updates"] < 2000
+    assert found["settled"] and found["updates"] % 80 == 0 and found["updates"] < 2000
 
 
-def test_a_reader_finds_nothing_where_nothing_is(monkeypatch):
-    monkeypatch.setattr(information, "DRAWS", 2000)
-    monkeypatch.setattr(information, "SPAN", 40)
-    monkeypatch.setattr(information, "MOST", 2000)
-    found = information.read(Made(mute=True))
+def test_a_reader_finds_nothing_where_nothing_is():
+    found = information.read(Made(mute=True), Lessons(5e-3, 0.9, span=80, most=2000, draws=2000))
     assert found["bound"]["c1"] < 0.01
     assert found["settled"]
 
 
-def test_a_reader_that_still_learns_is_not_called_settled(monkeypatch):
-    monkeypatch.setattr(information, "SPAN", 3)
-    monkeypatch.setattr(information, "MOST", 7)
-    monkeypatch.setattr(information, "RISE", -math.inf)
-    found = information.read(Made(mute=False))
+def test_a_reader_that_still_learns_is_not_called_settled():
+    found = information.read(Made(mute=False), Lessons(span=3, most=7, draws=300, rise=-math.inf))
     assert found["updates"] == 7 and not found["settled"]
+
+
+def test_what_reads_is_the_average_of_the_weights():
+    last, whole = (information.read(Made(mute=False), Lessons(5e-3, d, span=1, most=1, draws=300)) for d in (0, 0.999))
+    assert last["start"] == whole["start"]
+    assert last["bound"]["c1"] - last["start"]["c1"] > 10 * (whole["bound"]["c1"] - whole["start"]["c1"]) > 0
 
 
 def test_reading_leaves_the_generator_alone(plan):
@@ -213,7 +233,7 @@ def test_the_figure_shows_means_bands_and_the_ceiling(plan, tmp_path):
     lines = {line.get_label(): line for line in axes.get_lines()}
     curves = found["curves"]["infogan"].values()
     mean = [np.mean([curve[step]["c1"] for curve in curves]) for step in ("2", "4", "6", "8", "10")]
-    np.testing.assert_allclose(lines["InfoGAN"].get_ydata(), mean)
+    np.testing.assert_allclose(lines["InfoGAN, 2 seeds"].get_ydata(), mean)
     assert "H(c1) = ln 3 = 1.099" in lines
     assert len(axes.collections) == 3
     assert axes.get_ylabel() == "bound, nats" and axes.get_xlabel() == "updates"

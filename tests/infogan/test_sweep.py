@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import small_runs
+from small_runs import gone, until
 
 from infogan import checkpoints, cli, sweep, workers
 from infogan.errors import InfoganError, InputError
@@ -74,20 +74,6 @@ def living(parent: int) -> list[int]:
     """The processes that train, of those `parent` has started."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return [int(p) for p in children if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
-
-
-def until(done, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 def test_the_bar_says_who_is_in_a_head_start(pictures, tmp_path):
