@@ -29,11 +29,7 @@ if TYPE_CHECKING:
 
 PAPER, ROBUST = "paper", "mnist-robust"
 PAPER_AS_LONG = "paper, as many updates"
-WITHOUT = {
-    "head_start": "without the head start",
-    "invariance": "without invariance",
-    "halve_every": "without halving steps",
-}
+WITHOUT = {"head_start": "without the head start", "invariance": "without invariance"}
 """The changes of a robust setting, each taken back by itself in the ablation; one it does not make has no row."""
 
 MEDIAN = {PAPER: 0.05, ROBUST: 0.015}
