@@ -9,7 +9,7 @@ starts from the copy, as D's features are already about these pictures, so that 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,13 +61,13 @@ Curve = dict[str, Bounds]
 """Each code's bound, by update (as text, as JSON has it)."""
 
 
-def measure(plan: Plan, runs: Runs, readers: Sequence[int]) -> dict[str, Any]:
+def measure(plan: Plan, runs: Runs) -> dict[str, Any]:
     """The result of the experiment on trained `runs` of both kinds; written as far as it is after every piece.
 
     `curves[kind][seed][update]` is each code's bound on fresh pictures in evaluation mode, in nats, H(c)
     included and σ fitted, of the Q trained along. `readers[seed][update]` is what a Q of its own reads in the
-    regular GAN (`read`), for the seeds `readers`. `passes[seed]` tells when InfoGAN's bound of c1 passes its goal
-    and whether it stays.
+    regular GAN (`read`), which not every seed need have. `passes[seed]` tells when InfoGAN's bound of c1 passes its
+    goal and whether it stays.
     Pieces are measured side by side; what an interrupted experiment has found is not measured again.
     """
     from tqdm import tqdm
@@ -77,8 +77,8 @@ def measure(plan: Plan, runs: Runs, readers: Sequence[int]) -> dict[str, Any]:
         for seed, folder in runs[kind].items():
             pieces |= {("curves", kind, str(seed), str(step)): (folder, step, LESSONS, False)
                        for step in common.milestones(plan.steps)}  # fmt: skip
-    for seed in readers:
-        pieces |= {("readers", str(seed), str(step)): (runs["gan"][seed], step, LESSONS, True)
+    for seed, folder in runs["gan"].items():
+        pieces |= {("readers", str(seed), str(step)): (folder, step, LESSONS, True)
                    for step in common.fifths(plan.steps)}  # fmt: skip
     before = common.begun(plan)
     same = before.get("lessons") == asdict(LESSONS)
@@ -207,14 +207,15 @@ def table(found: Mapping[str, Any]) -> str:
     header = [f"nats of {number(found['entropy'][first])} for {first}", "InfoGAN", "passes at", "stays", "lowest since"]
     rows = []
     for seed, passes in found["passes"].items():
-        shared, own = _last(found["curves"]["gan"][seed]), "–"
+        own = shared = "–"
         if seed in found["readers"]:
             reader = _last(found["readers"][seed])
             own = number(reader["bound"][first]) + ("" if reader["settled"] else " (still rising)")
+            shared = number(_last(found["curves"]["gan"][seed])[first])
         when = "never" if passes["first"] is None else f"{passes['first']:,}"
         info = _last(found["curves"]["infogan"][seed])[first]
         told = [number(info), when, "yes" if passes["stays"] else "no", number(passes["lowest"])]
-        rows.append([f"seed {seed}", *told, own, number(shared[first])])
+        rows.append([f"seed {seed}", *told, own, shared])
     tables = [markdown([*header, "regular GAN, own Q", "shared trunk"], rows), _read(found, first), _others(found)]
     return "\n\n".join(tables)
 

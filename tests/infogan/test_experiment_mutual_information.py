@@ -83,16 +83,19 @@ def test_the_experiment_from_the_command(plan, tmp_path, capsys):
     assert "| seed 1 " in table and "Missed" in table and found["command"] in table
 
 
-def test_readers_for_some_of_the_seeds(plan, tmp_path, capsys):
-    assert cli.main([*told(plan, tmp_path), "--readers", "1", "--jobs", "1"]) == 0
+def test_a_regular_gan_beside_some_of_the_seeds(plan, tmp_path, capsys):
+    assert cli.main([*told(plan, tmp_path), "--gan", "1", "--jobs", "1"]) == 0
     found = json.loads((tmp_path / "result.json").read_text())
-    assert list(found["readers"]) == ["1"] and list(found["curves"]["gan"]) == ["0", "1"]
-    assert "--readers 1" in found["command"]
+    assert list(found["readers"]) == list(found["curves"]["gan"]) == ["1"]
+    assert list(found["curves"]["infogan"]) == ["0", "1"]
+    assert "--gan 1" in found["command"]
+    without, beside = (line for line in (tmp_path / "table.md").read_text().splitlines()[2:4])
+    assert without.startswith("| seed 0") and without.endswith("– |") and not beside.endswith("– |")
     (axes,) = information.figure(found).axes
     labels = axes.get_legend_handles_labels()[1]
     assert "regular GAN, read by a Q of its own, 1 seed" in labels and "InfoGAN, 2 seeds" in labels
-    assert cli.main([*told(plan, tmp_path), "--readers", "1-2"]) == 2
-    assert "--readers 2: not among the seeds 0, 1" in capsys.readouterr().err
+    assert cli.main([*told(plan, tmp_path), "--gan", "1-2"]) == 2
+    assert "--gan 2: not among the seeds 0, 1" in capsys.readouterr().err
 
 
 def test_the_shared_reading_is_where_the_own_reader_starts(plan, tmp_path):
@@ -104,7 +107,7 @@ def test_the_shared_reading_is_where_the_own_reader_starts(plan, tmp_path):
 
 def measured(plan: Plan, out: Path, jobs: int = 1) -> dict[str, Any]:
     here = Plan(plan.name, plan.data, plan.seeds, plan.steps, plan.runs, out, jobs, plan.fields)
-    return information.measure(here, common.train(here, ("infogan", "gan")), plan.seeds)
+    return information.measure(here, common.train(here, ("infogan", "gan")))
 
 
 def test_an_interrupted_experiment_measures_nothing_twice(plan, tmp_path, monkeypatch):
