@@ -49,7 +49,7 @@ class Lessons:
     decay: float = 0.995
     rise: float = 0.01
     span: int = 500
-    most: int = 5_000
+    most: int = 3_500
     draws: int = DRAWS
 
 
