@@ -27,8 +27,6 @@ def codes(
       infogan experiment codes --data mnist --seeds 0-4
       infogan experiment codes --seeds 0 --steps 500 --out runs/quick
     """
-    from dataclasses import replace
-
     from infogan.experiments import codes as meanings
     from infogan.experiments import common
     from infogan.experiments.panels import four_panels
@@ -37,11 +35,10 @@ def codes(
     settings = options.settings({}, fields)
     plan = common.Plan("codes", data, seeds, steps, runs, out, jobs, settings)
     meanings.check(plan)
-    infogan = common.train(plan)
-    gan = common.train(replace(plan, seeds=seeds[:1]), ("gan",))
-    found = meanings.measure(infogan["infogan"], data)
-    found["updates"] = common.updates(plan, {**infogan, **gan})
+    trained = common.train(plan, seeds[:1])
+    found = meanings.measure(trained["infogan"], data)
+    found["updates"] = common.updates(plan, trained)
     table = meanings.table(found)
-    figure = four_panels(load(infogan["infogan"][seeds[0]]), load(gan["gan"][seeds[0]]))
-    then = f"infogan traverse {infogan['infogan'][seeds[0]]}, each code as pictures"
+    figure = four_panels(*(load(trained[kind][seeds[0]]) for kind in ("infogan", "gan")))
+    then = f"infogan traverse {trained['infogan'][seeds[0]]}, each code as pictures"
     ending.publish(plan, found, table, {"codes": figure}, then)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -50,7 +49,7 @@ def mutual_information(
         raise InputError(f"--gan {other[0]}: not among the seeds {', '.join(map(str, seeds))}")
     plan = common.Plan("mutual-information", data, seeds, steps, runs, out, jobs, options.settings({}, fields), own)
     common.begun(plan)  # before hours of training, an error if the folder holds another result
-    trained = common.train(plan) | common.train(replace(plan, seeds=beside), ("gan",))
+    trained = common.train(plan, beside)
     found = information.measure(plan, trained)
     table = information.table(found)
     ours, theirs = (load(trained[kind][beside[0]]) for kind in ("infogan", "gan"))

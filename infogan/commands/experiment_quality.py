@@ -31,7 +31,7 @@ def quality(
     from infogan.experiments import quality as qualities
 
     plan = common.Plan("quality", data, seeds, steps, runs, out, jobs, options.settings({}, fields))
-    trained = common.train(plan, tuple(qualities.KINDS))
+    trained = common.train(plan, seeds)
     found = qualities.measure(trained, data) | {"updates": common.updates(plan, trained)}
     table = qualities.table(found)
     then = f"infogan traverse {trained['infogan'][seeds[0]]}, its pictures code by code"

@@ -93,12 +93,14 @@ def fifths(steps: int) -> list[int]:
     return sorted({max(1, round(steps * fifth / 5)) for fifth in range(1, 6)})
 
 
-def train(plan: Plan, kinds: Sequence[str] = ("infogan",)) -> Runs:
-    """The runs of `plan` of each kind and seed, trained to their last update, side by side.
+def train(plan: Plan, gan: Sequence[int] = ()) -> Runs:
+    """InfoGAN of every seed of `plan`, and the regular GAN of the seeds `gan`, all trained side by side.
 
     Those that are there are left alone. Raises `InfoganError`, naming them, if any failed; the others are kept.
     """
-    return train_rows(plan, {kind: plan.settings(kind, 0) for kind in kinds})
+    seeds_of = {"infogan": plan.seeds, "gan": gan}
+    wanted = {kind: {seed: plan.settings(kind, seed) for seed in seeds} for kind, seeds in seeds_of.items() if seeds}
+    return _trained(plan, wanted)
 
 
 def train_rows(
@@ -109,8 +111,15 @@ def train_rows(
     A row's runs lie in RUNS/`folder(row)`. Those that are there are left alone. Raises `InfoganError`, naming them,
     if any failed; the others are kept.
     """
-    runs: Runs = {row: {seed: plan.runs / folder(row) / f"seed-{seed}" for seed in plan.seeds} for row in rows}
-    settings = {runs[row][seed]: {**rows[row], "seed": seed} for row in rows for seed in plan.seeds}
+    return _trained(plan, {row: {seed: {**rows[row], "seed": seed} for seed in plan.seeds} for row in rows}, folder)
+
+
+def _trained(
+    plan: Plan, wanted: Mapping[str, Mapping[int, Mapping[str, Any]]], folder: Callable[[str], str] = lambda row: row
+) -> Runs:
+    """The runs of the settings `wanted[row][seed]`, trained."""
+    runs: Runs = {row: {seed: plan.runs / folder(row) / f"seed-{seed}" for seed in wanted[row]} for row in wanted}
+    settings = {runs[row][seed]: wanted[row][seed] for row in wanted for seed in wanted[row]}
     failed = {where: why for where, why in train_all(settings, jobs=plan.jobs).items() if why is not None}
     if failed:
         told = "; ".join(f"{where}: {why}" for where, why in failed.items())
